@@ -1,0 +1,1 @@
+"""The rules of delivery: plain functions and values, without I/O, clock or randomness."""

@@ -1,0 +1,81 @@
+"""The retries of the next minute, in memory and in the order of their due time.
+
+Everything that is due up to the horizon is here (or with its endpoint); what lies behind it stands
+only in the queue table, and is read in windows before its time comes.
+"""
+
+import heapq
+from math import inf
+
+from tidings.core import limits
+from tidings.core.commands import ReadDueWindow
+from tidings.core.delivery import Delivery
+from tidings.core.finished import FinishedRows
+
+_PAGE_ROWS = 1_000
+_SEQ_MAX = (1 << 63) - 1
+
+
+class DueWindow:
+    """A heap of rows by due time, and how far the table has been read."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Delivery]] = []
+        self._horizon: tuple[int, int] = (-1, -1)
+        self._reading_until_ms: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def covers(self, due_at_ms: int) -> bool:
+        """Whether a row that is due then belongs into memory.
+
+        While a window is being read it counts as covered, because the read may have begun before
+        the row was written; what comes twice is recognised by its `seq`.
+        """
+        until_ms = self._reading_until_ms
+        return due_at_ms <= (self._horizon[0] if until_ms is None else until_ms)
+
+    def push(self, delivery: Delivery) -> None:
+        """Take in a row that the window covers."""
+        assert delivery.due_at_ms is not None
+        heapq.heappush(self._heap, (delivery.due_at_ms, delivery.seq, delivery))
+
+    def pop_due(self, now_ms: int) -> Delivery | None:
+        """Remove and answer a row whose time has come."""
+        if self._heap and self._heap[0][0] <= now_ms:
+            return heapq.heappop(self._heap)[2]
+        return None
+
+    def next_wake_ms(self) -> float:
+        """When the next row is due or the next window must be read, whichever comes first."""
+        due_ms = self._heap[0][0] if self._heap else inf
+        if self._reading_until_ms is not None or self._is_full():
+            return due_ms
+        return min(due_ms, self._horizon[0] - limits.DUE_WINDOW_MS // 2)
+
+    def next_read(self, now_ms: int, finished: FinishedRows) -> ReadDueWindow | None:
+        """The read that is needed now, if any."""
+        if self._reading_until_ms is not None or self._is_full():
+            return None
+        if self._horizon[0] - now_ms > limits.DUE_WINDOW_MS // 2:
+            return None
+        until_ms = self._reading_until_ms = now_ms + limits.DUE_WINDOW_MS
+        return ReadDueWindow(self._horizon, until_ms, _PAGE_ROWS, finished.begin_read())
+
+    def read_finished(self, rows: list[Delivery], read: ReadDueWindow) -> None:
+        """Move the horizon as far as the rows reach."""
+        self._reading_until_ms = None
+        if len(rows) < read.limit:
+            self._horizon = (read.until_ms, _SEQ_MAX)
+        else:
+            last = rows[-1]
+            assert last.due_at_ms is not None
+            self._horizon = (last.due_at_ms, last.seq)
+
+    def read_failed(self) -> None:
+        """Leave the horizon where it is; the window will be asked for again."""
+        self._reading_until_ms = None
+
+    def _is_full(self) -> bool:
+        return len(self._heap) >= limits.DUE_ROWS_IN_MEMORY_MAX

@@ -1,0 +1,183 @@
+"""One subscription's callback URL as the scheduler sees it: its rows, its pace, its health."""
+
+from collections import deque
+from enum import IntEnum
+from math import inf
+
+from tidings.core import limits
+from tidings.core.attempt import Outcome
+from tidings.core.concurrency import Concurrency
+from tidings.core.delivery import Delivery
+from tidings.core.fairness import Share
+from tidings.core.health import HEALTHY, Health
+from tidings.core.ordering import Lanes
+from tidings.core.rate import RateLimit
+from tidings.core.subscription import Subscription
+
+_LATENCY_MEMORY = 0.7
+_LATENCY_UNKNOWN_MS = 50.0
+
+
+class Speed(IntEnum):
+    """How fast an endpoint answered of late, which decides the slots it may use."""
+
+    FAST = 0
+    UNKNOWN = 1
+    SLOW = 2
+
+
+class Endpoint:
+    """Rows that may go, and when the next may.
+
+    It is *caught up* while memory holds all rows that could go, and *behind* otherwise: then new
+    rows only raise `newest_seq`, and rows come from pages above `cursor_seq`.
+    """
+
+    __slots__ = (
+        "again",
+        "awaits_again_slot",
+        "caught_up",
+        "concurrency",
+        "cursor_seq",
+        "due_reading",
+        "due_spilled",
+        "fresh",
+        "health",
+        "in_flight",
+        "is_queued",
+        "lanes",
+        "latency_ms",
+        "manual",
+        "newest_seq",
+        "page_reading",
+        "rate",
+        "served_again",
+        "share",
+        "speed",
+        "subscription",
+        "tenant",
+        "wake_at_ms",
+    )
+
+    def __init__(self, subscription: Subscription, tenant: Share, *, now_ms: int) -> None:
+        self.subscription = subscription
+        self.tenant = tenant
+        self.share = Share(subscription.subscription_id)
+        self.health: Health = HEALTHY
+        self.concurrency = Concurrency()
+        self.rate: RateLimit | None = None
+        self.lanes = Lanes()
+        self.fresh: deque[Delivery] = deque()
+        self.again: deque[Delivery] = deque()
+        self.manual: deque[Delivery] = deque()
+        self.in_flight = 0
+        self.speed = Speed.UNKNOWN
+        self.latency_ms = 0.0
+        self.caught_up = True
+        self.cursor_seq = 0
+        self.newest_seq = 0
+        self.page_reading = False
+        self.due_spilled = False
+        self.due_reading = False
+        self.is_queued = False
+        self.awaits_again_slot = False
+        self.served_again = False
+        self.wake_at_ms = inf
+        self.set_rate(now_ms, starts_empty=False)
+
+    @property
+    def ready_rows(self) -> int:
+        """How many rows wait in memory for their turn."""
+        return len(self.fresh) + len(self.again)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is lost when this endpoint is forgotten."""
+        return (
+            self.caught_up
+            and not (self.in_flight or self.ready_rows or self.manual or len(self.lanes))
+            and not (self.due_spilled or self.page_reading or self.due_reading or self.is_queued)
+            and self.health is HEALTHY
+            and self.rate is None
+        )
+
+    def set_rate(self, now_ms: int, *, starts_empty: bool) -> None:
+        """Follow the subscription's rate limit."""
+        per_second = self.subscription.rate_limit_per_second
+        if per_second is None:
+            self.rate = None
+        elif self.rate is None or self.rate.per_second != per_second:
+            self.rate = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
+
+    def may_send(self) -> bool:
+        """Whether its subscription allows attempts; without a secret nothing goes unsigned."""
+        return self.subscription.may_send and bool(self.subscription.secrets)
+
+    def free_at_ms(self) -> float:
+        """From when on the next attempt may start; infinite while only an event can free it."""
+        if not self.may_send():
+            return inf
+        if self.health.probe_at_ms is not None:
+            return inf if self.in_flight else self.waits_until_ms()
+        if self.in_flight >= self.concurrency.limit:
+            return inf
+        free_at_ms = 0.0 if self.rate is None else self.rate.free_at_ms()
+        return max(free_at_ms, self.health.held_until_ms or 0)
+
+    def wants_page(self, now_ms: int) -> bool:
+        """Whether rows must be read so that it does not run dry."""
+        if self.caught_up or self.page_reading or not self.may_send():
+            return False
+        if self.ready_rows >= limits.ENDPOINT_WINDOW_ROWS_MAX // 2:
+            return False
+        if len(self.lanes) >= limits.ENDPOINT_LANES_MAX:
+            return False
+        return self.waits_until_ms() <= now_ms or not self.ready_rows
+
+    def wants_due_rows(self, now_ms: int) -> bool:
+        """Whether retries that found no place must be read."""
+        return (
+            self.due_spilled
+            and not self.due_reading
+            and self.may_send()
+            and self.waits_until_ms() <= now_ms
+            and len(self.again) < limits.ENDPOINT_WINDOW_ROWS_MAX // 2
+        )
+
+    def waits_until_ms(self) -> int:
+        """Until when its health keeps it from sending anything; 0 when it does not."""
+        return max(self.health.probe_at_ms or 0, self.health.held_until_ms or 0)
+
+    def add_ready(self, delivery: Delivery) -> None:
+        """Let a row wait for its turn."""
+        (self.again if delivery.is_again else self.fresh).append(delivery)
+
+    def next_ready(self, *, again_allowed: bool) -> Delivery | None:
+        """Remove and answer the row whose turn it is.
+
+        Fresh rows and repeats take turns. A probe is the oldest of both.
+        """
+        if not self.again or not again_allowed:
+            return self.fresh.popleft() if self.fresh else None
+        if not self.fresh:
+            return self.again.popleft()
+        if self.health.is_open:
+            take_again = self.again[0].seq < self.fresh[0].seq
+        else:
+            take_again = not self.served_again
+        self.served_again = take_again
+        return (self.again if take_again else self.fresh).popleft()
+
+    def expected_ms(self) -> float:
+        """How long the next attempt will probably hold its slot."""
+        return self.latency_ms or _LATENCY_UNKNOWN_MS
+
+    def learn(self, outcome: Outcome, *, is_choking: bool, started_at_ms: int, now_ms: int) -> None:
+        """Take in how an attempt went, for pace and concurrency."""
+        took_ms = float(max(now_ms - started_at_ms, 1))
+        if took_ms < self.latency_ms:
+            took_ms = self.latency_ms * _LATENCY_MEMORY + took_ms * (1 - _LATENCY_MEMORY)
+        self.latency_ms = took_ms
+        self.concurrency.attempt_finished(
+            outcome, is_choking=is_choking, started_at_ms=started_at_ms, now_ms=now_ms
+        )

@@ -1,0 +1,103 @@
+"""An endpoint's health: the memory of its failures, and when it is called again.
+
+An endpoint fails once its last answer was a failure. It opens, like a circuit breaker, no sooner
+than after 10 failures in a row over at least a minute. While it is open nothing is sent but probes,
+ordinary attempts of its oldest delivery, at intervals that grow from 30 s to 30 min. One success
+heals it.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from tidings.core import limits
+from tidings.core.attempt import Outcome
+
+_FAILURES = frozenset({Outcome.FAILED, Outcome.THROTTLED, Outcome.BLOCKED, Outcome.GONE})
+
+
+class HealthState(StrEnum):
+    """How an endpoint is doing, as clients see it."""
+
+    HEALTHY = "healthy"
+    FAILING = "failing"
+    OPEN = "open"
+
+
+class Health(msgspec.Struct, frozen=True, gc=False):
+    """What is remembered of an endpoint. Without `probe_at_ms` it is not open."""
+
+    consecutive_failures: int = 0
+    failing_since_ms: int | None = None
+    probe_at_ms: int | None = None
+    probe_interval_ms: int = 0
+    held_until_ms: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing but probes may be sent."""
+        return self.probe_at_ms is not None
+
+    @property
+    def state(self) -> HealthState:
+        """The state in one word."""
+        if self.is_open:
+            return HealthState.OPEN
+        return HealthState.HEALTHY if self.failing_since_ms is None else HealthState.FAILING
+
+
+HEALTHY = Health()
+
+
+def health_after(
+    health: Health,
+    outcome: Outcome,
+    *,
+    now_ms: int,
+    jitter: float,
+    held_until_ms: int | None = None,
+) -> Health:
+    """The health after an attempt. `jitter` lies between 0 and 1 and spreads the probes.
+
+    What was our own fault says nothing about the endpoint and changes nothing.
+    """
+    if outcome is Outcome.DELIVERED:
+        return HEALTHY if health is not HEALTHY else health
+    if outcome not in _FAILURES:
+        return health
+    failing_since_ms = now_ms if health.failing_since_ms is None else health.failing_since_ms
+    failures = health.consecutive_failures + 1
+    held = max(filter(None, (held_until_ms, health.held_until_ms)), default=None)
+    if health.is_open:
+        interval_ms = min(health.probe_interval_ms * 2, limits.PROBE_INTERVAL_MS_MAX)
+    elif (
+        failures >= limits.HEALTH_OPENS_AFTER_FAILURES
+        and now_ms - failing_since_ms >= limits.HEALTH_OPENS_AFTER_MS
+    ):
+        interval_ms = limits.PROBE_INTERVAL_MS_MIN
+    else:
+        return Health(failures, failing_since_ms, None, 0, held)
+    probe_at_ms = now_ms + round(interval_ms * (0.8 + 0.4 * jitter))
+    return Health(failures, failing_since_ms, probe_at_ms, interval_ms, held)
+
+
+def has_failed_for_days(health: Health, days: float, *, now_ms: int) -> bool:
+    """Whether failure was unbroken for so long that the subscription is to be disabled."""
+    since_ms = health.failing_since_ms
+    return since_ms is not None and now_ms - since_ms >= days * 86_400_000
+
+
+def is_worth_writing(written: Health, present: Health, *, written_at_ms: int, now_ms: int) -> bool:
+    """Whether the present health must be stored, so that a restart respects it.
+
+    A change of state always; everything else at most once a second for an endpoint.
+    """
+    if written.state is not present.state:
+        return True
+    if now_ms - written_at_ms < limits.HEALTH_WRITE_INTERVAL_MS:
+        return False
+    return (
+        written.probe_at_ms != present.probe_at_ms
+        or written.held_until_ms != present.held_until_ms
+        or written.failing_since_ms != present.failing_since_ms
+    )

@@ -1,0 +1,102 @@
+"""Every bound of the system, and the relations between them.
+
+A bound that users may change has its setting in `tidings.settings`; the value here is then its
+default or the limit of the setting. Times are milliseconds unless the name says otherwise.
+"""
+
+from typing import Final
+
+# What a publisher may send.
+EVENT_BYTES_MAX_DEFAULT: Final = 256 * 1024
+EVENT_BYTES_MAX_LIMIT: Final = 1024 * 1024
+BATCH_BYTES_MAX: Final = 5 * 1024 * 1024
+BATCH_EVENTS_MAX: Final = 1_000
+REQUEST_BYTES_MAX: Final = 256 * 1024
+"""The body of any request that is not a publish."""
+UPLOAD_TIMEOUT_SECONDS: Final = 30
+EVENT_TYPE_LENGTH_MAX: Final = 128
+ID_LENGTH_MAX: Final = 128
+ORDERING_KEY_LENGTH_MAX: Final = 128
+JSON_DEPTH_MAX: Final = 64
+IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
+IDEMPOTENT_REQUEST_TTL_MS: Final = 24 * 3_600_000
+
+# What a subscription may hold.
+PATTERNS_MAX: Final = 20
+PATTERNS_LENGTH_MAX: Final = 2_700
+CALLBACK_URL_LENGTH_MAX: Final = 2_048
+CUSTOM_HEADERS_MAX: Final = 20
+CUSTOM_HEADER_VALUE_LENGTH_MAX: Final = 4_096
+CUSTOM_HEADER_NAME_LENGTH_MAX: Final = 128
+DESCRIPTION_LENGTH_MAX: Final = 1_000
+METADATA_MEMBERS_MAX: Final = 50
+METADATA_KEY_LENGTH_MAX: Final = 128
+METADATA_VALUE_LENGTH_MAX: Final = 500
+LIVE_SECRETS_MAX: Final = 5
+SECRET_OVERLAP_SECONDS_DEFAULT: Final = 24 * 3_600
+SECRET_OVERLAP_SECONDS_MAX: Final = 7 * 24 * 3_600
+RATE_PER_SECOND_MIN: Final = 0.001
+RATE_PER_SECOND_MAX: Final = 10_000.0
+TIMEOUT_SECONDS_DEFAULT: Final = 15
+TIMEOUT_SECONDS_MIN: Final = 1
+TIMEOUT_SECONDS_MAX: Final = 30
+ATTEMPTS_MAX: Final = 21
+RETRY_WAIT_SECONDS_MIN: Final = 0.1
+RETRY_WAIT_SECONDS_MAX: Final = 604_800
+RETRY_AFTER_MS_MAX: Final = 24 * 3_600_000
+
+# What is read and kept of an answer.
+ANSWER_BODY_BYTES_READ_MAX: Final = 64 * 1024
+ANSWER_BODY_BYTES_KEPT_MAX: Final = 4 * 1024
+ANSWER_HEADERS_KEPT_MAX: Final = 40
+ANSWER_HEADER_VALUE_LENGTH_MAX: Final = 512
+
+# One transaction: bounded so that nobody waits longer than about 10 ms for the one writer.
+COMMIT_EVENTS_MAX: Final = 256
+COMMIT_BYTES_MAX: Final = 4 * 1024 * 1024
+COMMIT_DELIVERIES_MAX: Final = 2_000
+RESULTS_MAX: Final = 256
+SETTLED_ROWS_MAX: Final = 500
+PUBLISHES_WAITING_MAX: Final = 20_000
+PUBLISH_BYTES_WAITING_MAX: Final = 64 * 1024 * 1024
+
+# The scheduler.
+CONCURRENCY_MAX_DEFAULT: Final = 512
+ENDPOINT_CONCURRENCY_MAX: Final = 64
+ENDPOINT_WINDOW_ROWS_MAX: Final = 256
+"""Rows of one endpoint that wait in memory; the rest is read in pages when these run low."""
+ENDPOINT_LANES_MAX: Final = 10_000
+ROWS_IN_MEMORY_MAX: Final = 200_000
+DUE_WINDOW_MS: Final = 60_000
+DUE_ROWS_IN_MEMORY_MAX: Final = 50_000
+SLOW_ANSWER_MS: Final = 1_000
+"""An endpoint that takes longer counts as slow and may use only its share of the slots."""
+SLOW_SLOTS_SHARE: Final = 0.7
+RETRY_SLOTS_SHARE: Final = 0.5
+RESULTS_UNRECORDED_MAX: Final = 512
+RESULT_UNRECORDED_AGE_MS_MAX: Final = 500
+RESULTS_GATHER_MS: Final = 5
+BODY_CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
+REPLAYED_ROWS_WAITING_MAX: Final = 1_000
+
+# Endpoint health.
+HEALTH_OPENS_AFTER_FAILURES: Final = 10
+HEALTH_OPENS_AFTER_MS: Final = 60_000
+PROBE_INTERVAL_MS_MIN: Final = 30_000
+PROBE_INTERVAL_MS_MAX: Final = 30 * 60_000
+HEALTH_WRITE_INTERVAL_MS: Final = 1_000
+FAILING_WARNING_SHARE: Final = 0.5
+OUR_FAULT_RETRY_MS: Final = 5_000
+
+# Listing and counting.
+PAGE_LIMIT_DEFAULT: Final = 50
+PAGE_LIMIT_MAX: Final = 200
+BACKLOG_COUNT_MAX: Final = 10_000
+
+# Relations that must hold between them.
+assert EVENT_BYTES_MAX_DEFAULT <= EVENT_BYTES_MAX_LIMIT <= COMMIT_BYTES_MAX
+assert ANSWER_BODY_BYTES_KEPT_MAX <= ANSWER_BODY_BYTES_READ_MAX
+assert ENDPOINT_CONCURRENCY_MAX < CONCURRENCY_MAX_DEFAULT * SLOW_SLOTS_SHARE
+assert RESULTS_MAX <= RESULTS_UNRECORDED_MAX
+assert PROBE_INTERVAL_MS_MIN <= PROBE_INTERVAL_MS_MAX
+assert TIMEOUT_SECONDS_MIN <= TIMEOUT_SECONDS_DEFAULT <= TIMEOUT_SECONDS_MAX

@@ -1,0 +1,164 @@
+"""How rows come from the queue table into memory: pages, due rows, and the audit of both."""
+
+from tidings.core import limits
+from tidings.core.commands import ReadDueOfSubscription, ReadDueWindow, ReadPage
+from tidings.core.delivery import Delivery
+from tidings.core.due_window import DueWindow
+from tidings.core.endpoint import Endpoint
+from tidings.core.roster import Roster
+from tidings.core.turns import Turns
+
+
+class Reading:
+    """The part of the scheduler that asks for rows and takes them in."""
+
+    def __init__(self, roster: Roster, turns: Turns) -> None:
+        self._roster = roster
+        self._turns = turns
+        self._due = DueWindow()
+
+    def attend(self, endpoint: Endpoint, now_ms: int) -> None:
+        """See that an endpoint has the rows it needs, and its place in the turns."""
+        if not endpoint.caught_up or endpoint.due_spilled:
+            self._ask_for_rows(endpoint, now_ms)
+        self._turns.consider(endpoint, now_ms)
+
+    def advance(self, now_ms: int) -> None:
+        """Let rows become ready whose due time has come, and ask for the next window in time."""
+        while (delivery := self._due.pop_due(now_ms)) is not None:
+            endpoint = self._roster.endpoints.get(delivery.subscription_id)
+            if endpoint is not None and self._roster.is_present(delivery):
+                self._take_due(endpoint, delivery)
+                self.attend(endpoint, now_ms)
+        read = self._due.next_read(now_ms, self._roster.finished)
+        if read is not None:
+            self._roster.commands.append(read)
+
+    def next_wake_ms(self) -> float:
+        """When `advance` must be called again."""
+        return self._due.next_wake_ms()
+
+    def wait_until_due(self, endpoint: Endpoint, delivery: Delivery, now_ms: int) -> None:
+        """Let a row wait for its due time: in memory if that is near, in the table otherwise."""
+        due_at_ms = delivery.due_at_ms
+        if due_at_ms is None or due_at_ms <= now_ms:
+            self._take_due(endpoint, delivery)
+            self.attend(endpoint, now_ms)
+        elif self._due.covers(due_at_ms):
+            self._roster.known[delivery.seq] = delivery
+            self._due.push(delivery)
+
+    def page_read(
+        self, read: ReadPage, rows: list[Delivery], *, last_seq: int, is_last: bool, now_ms: int
+    ) -> None:
+        """Take in a page. `last_seq` is the highest `seq` looked at, `is_last` the end's sign."""
+        endpoint = self._roster.endpoint(read.subscription_id, now_ms)
+        if endpoint is not None:
+            endpoint.page_reading = False
+            if endpoint.cursor_seq == read.after_seq and endpoint.subscription.takes_events:
+                self._take_all(endpoint, rows, now_ms)
+                endpoint.cursor_seq = max(last_seq, read.after_seq)
+                endpoint.caught_up = is_last and endpoint.newest_seq <= endpoint.cursor_seq
+        self._end_read(read.reading, endpoint, now_ms)
+
+    def due_of_subscription_read(
+        self, read: ReadDueOfSubscription, rows: list[Delivery], now_ms: int
+    ) -> None:
+        """Take in due rows that had found no place before."""
+        endpoint = self._roster.endpoint(read.subscription_id, now_ms)
+        if endpoint is not None:
+            endpoint.due_reading = False
+            endpoint.due_spilled |= len(rows) >= read.limit
+            if endpoint.subscription.takes_events:
+                self._take_all(endpoint, rows, now_ms)
+        self._end_read(read.reading, endpoint, now_ms)
+
+    def due_window_read(self, read: ReadDueWindow, rows: list[Delivery], now_ms: int) -> None:
+        """Take in the retries of the next minute."""
+        self._due.read_finished(rows, read)
+        for delivery in rows:
+            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
+            if endpoint is not None and endpoint.subscription.takes_events:
+                self._take_all(endpoint, [delivery], now_ms)
+        self._roster.finished.end_read(read.reading)
+
+    def read_failed(self, read: ReadPage | ReadDueOfSubscription | ReadDueWindow) -> None:
+        """Forget a read that the store could not answer; it is asked for again when needed."""
+        self._roster.finished.end_read(read.reading)
+        if isinstance(read, ReadDueWindow):
+            self._due.read_failed()
+            return
+        endpoint = self._roster.endpoints.get(read.subscription_id)
+        if endpoint is None:
+            return
+        if isinstance(read, ReadPage):
+            endpoint.page_reading = False
+        else:
+            endpoint.due_reading = False
+            endpoint.due_spilled = True
+
+    def missing_rows(
+        self, subscription_id: str, rows: list[Delivery], reading: int, now_ms: int
+    ) -> list[Delivery]:
+        """The audit: rows that should be in memory and are not. They are taken in.
+
+        `reading` was begun with `begin_read` before the rows were read. Anything found is a bug of
+        ours, and the caller says so loudly.
+        """
+        endpoint = self._roster.endpoint(subscription_id, now_ms)
+        missing: list[Delivery] = []
+        if endpoint is not None and endpoint.caught_up and endpoint.may_send():
+            for delivery in rows:
+                is_ready = delivery.due_at_ms is None and delivery.seq <= endpoint.cursor_seq
+                is_new = is_ready and self._roster.is_new(delivery)
+                if is_new and endpoint.lanes.admits(delivery):
+                    missing.append(delivery)
+                    self._roster.make_ready(endpoint, delivery)
+        self._end_read(reading, endpoint, now_ms)
+        return missing
+
+    def begin_read(self) -> int:
+        """Note that a read for the audit begins; the answer names it."""
+        return self._roster.finished.begin_read()
+
+    def _ask_for_rows(self, endpoint: Endpoint, now_ms: int) -> None:
+        roster = self._roster
+        subscription_id = endpoint.subscription.subscription_id
+        limit = limits.ENDPOINT_WINDOW_ROWS_MAX
+        if endpoint.wants_page(now_ms):
+            endpoint.page_reading = True
+            reading = roster.finished.begin_read()
+            roster.commands.append(ReadPage(subscription_id, endpoint.cursor_seq, limit, reading))
+        if endpoint.wants_due_rows(now_ms):
+            endpoint.due_reading = True
+            endpoint.due_spilled = False
+            reading = roster.finished.begin_read()
+            roster.commands.append(ReadDueOfSubscription(subscription_id, now_ms, limit, reading))
+        elif endpoint.due_spilled and endpoint.may_send():
+            # Held rows have no timer of their own; the endpoint's next try is theirs.
+            waits_until_ms = endpoint.waits_until_ms()
+            if waits_until_ms > now_ms:
+                self._turns.wake_at(endpoint, waits_until_ms)
+
+    def _take_all(self, endpoint: Endpoint, rows: list[Delivery], now_ms: int) -> None:
+        """Take in rows that were read, but those that are here already or were ended meanwhile."""
+        for delivery in rows:
+            if not self._roster.is_new(delivery) or not endpoint.lanes.admits(delivery):
+                continue
+            if delivery.due_at_ms is None:
+                self._roster.make_ready(endpoint, delivery)
+            else:
+                self.wait_until_due(endpoint, delivery, now_ms)
+
+    def _take_due(self, endpoint: Endpoint, delivery: Delivery) -> None:
+        """Let a due row wait for its turn, or leave it in the table if there is no place."""
+        if endpoint.may_send() and len(endpoint.again) < limits.ENDPOINT_WINDOW_ROWS_MAX:
+            self._roster.make_ready(endpoint, delivery)
+        else:
+            self._roster.known.pop(delivery.seq, None)
+            endpoint.due_spilled = True
+
+    def _end_read(self, reading: int, endpoint: Endpoint | None, now_ms: int) -> None:
+        self._roster.finished.end_read(reading)
+        if endpoint is not None:
+            self.attend(endpoint, now_ms)

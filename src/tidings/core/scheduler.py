@@ -1,0 +1,321 @@
+"""Who is served next: inputs in, commands out; no I/O, no clock, no randomness.
+
+The scheduler knows every row that is in memory and what it waits for:
+
+    arrived, read ──▶ ready with its endpoint ──▶ in flight ──▶ unrecorded ──▶ forgotten
+                          ▲        │                                  │
+                          │        ▼ (window full)                    ▼ (failed)
+                       due now   read again later                 due window
+
+Its inputs are what was committed, in the order of commits, what was read (`reading`), how attempts
+went, and the time. Its outputs are `Send`s (`next_sends`) and other commands (`take_commands`).
+"""
+
+from collections.abc import Iterable, Iterator
+
+from tidings.core import limits
+from tidings.core.commands import Command, LoadSubscription, Send, Settle
+from tidings.core.decision import Decision
+from tidings.core.delivery import Delivery
+from tidings.core.endpoint import Endpoint, Speed
+from tidings.core.health import HEALTHY, Health
+from tidings.core.reading import Reading
+from tidings.core.roster import Roster
+from tidings.core.slots import Flight, Slots
+from tidings.core.subscription import Status, Subscription
+from tidings.core.turns import Turns
+
+
+class Scheduler:
+    """All endpoints of this owner, and their turns."""
+
+    def __init__(self, *, concurrency_max: int = limits.CONCURRENCY_MAX_DEFAULT) -> None:
+        self._slots = Slots(concurrency_max)
+        self._unrecorded: dict[int, Delivery] = {}
+        self._roster = Roster()
+        self._turns = Turns(self._roster, self._slots)
+        self.reading = Reading(self._roster, self._turns)
+
+    # What others may ask.
+
+    def is_in_flight(self, delivery_id: str) -> bool:
+        """Whether one of the delivery's attempts is on its way, or its result is not recorded."""
+        return any(one.delivery_id == delivery_id for one in self._under_way())
+
+    def seqs_in_flight(self, subscription_id: str) -> list[int]:
+        """The rows of a subscription that are on their way or whose result is not recorded."""
+        return [one.seq for one in self._under_way() if one.subscription_id == subscription_id]
+
+    def health_of(self, subscription_id: str) -> Health:
+        """What is remembered of an endpoint."""
+        endpoint = self._roster.endpoints.get(subscription_id)
+        return HEALTHY if endpoint is None else endpoint.health
+
+    def subscription(self, subscription_id: str) -> Subscription | None:
+        """A subscription as it stands now; None once it is deleted and settled."""
+        return self._roster.subscriptions.get(subscription_id)
+
+    def endpoints(self) -> list[Endpoint]:
+        """The endpoints in memory."""
+        return list(self._roster.endpoints.values())
+
+    @property
+    def rows_in_memory(self) -> int:
+        """How many rows are known; about `limits.ROWS_IN_MEMORY_MAX` at most."""
+        return len(self._roster.known)
+
+    @property
+    def attempts_in_flight(self) -> int:
+        """How many slots are taken."""
+        return len(self._slots.flights)
+
+    # Inputs: configuration.
+
+    def restore(
+        self, subscription: Subscription, health: Health, *, has_rows: bool, now_ms: int
+    ) -> None:
+        """Take in a subscription at the start, with what was stored of its endpoint.
+
+        With rows in the table it is behind; what is over gets its rows ended.
+        """
+        self._roster.subscriptions[subscription.subscription_id] = subscription
+        if not has_rows and health is HEALTHY:
+            return
+        endpoint = self._roster.endpoint(subscription.subscription_id, now_ms)
+        assert endpoint is not None
+        endpoint.health = health
+        endpoint.set_rate(now_ms, starts_empty=True)
+        endpoint.caught_up = not has_rows
+        if has_rows and not subscription.takes_events:
+            self._settle(endpoint)
+        self.reading.attend(endpoint, now_ms)
+
+    def subscription_changed(self, subscription: Subscription, now_ms: int) -> None:
+        """Follow a change; what it means for rows already in memory holds from the next send on."""
+        roster = self._roster
+        subscription_id = subscription.subscription_id
+        old = roster.subscriptions.get(subscription_id)
+        roster.subscriptions[subscription_id] = subscription
+        if subscription_id not in roster.endpoints and subscription.takes_events:
+            if subscription_id in roster.strangers:
+                self._meet(subscription_id, now_ms)
+            return
+        endpoint = roster.endpoint(subscription_id, now_ms)
+        assert endpoint is not None
+        endpoint.subscription = subscription
+        endpoint.set_rate(now_ms, starts_empty=False)
+        if not subscription.takes_events:
+            self._settle(endpoint)
+            return
+        if subscription.may_send and (old is None or not old.may_send):
+            endpoint.health = HEALTHY
+            endpoint.concurrency.restart()
+        self.reading.attend(endpoint, now_ms)
+
+    def settled(self, subscription_id: str) -> None:
+        """All rows of a disabled or deleted subscription have been ended."""
+        roster = self._roster
+        subscription = roster.subscriptions.get(subscription_id)
+        endpoint = roster.endpoints.get(subscription_id)
+        if subscription is None or subscription.status is not Status.DELETED:
+            return
+        if endpoint is None or not endpoint.in_flight:
+            roster.endpoints.pop(subscription_id, None)
+            del roster.subscriptions[subscription_id]
+
+    # Inputs: rows.
+
+    def arrived(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
+        """Take in rows that were just committed, in the order of `seq`."""
+        touched: dict[str, Endpoint] = {}
+        for delivery in deliveries:
+            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
+            if endpoint is None:
+                continue
+            touched[delivery.subscription_id] = endpoint
+            if delivery.is_manual:
+                self._take_manual(endpoint, delivery)
+            elif delivery.seq > endpoint.cursor_seq:
+                self._take_new(endpoint, delivery)
+        for endpoint in touched.values():
+            self.reading.attend(endpoint, now_ms)
+
+    def unparked(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
+        """Take in rows that became the heads of their lanes because another ended."""
+        for delivery in deliveries:
+            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
+            if endpoint is None or not endpoint.subscription.takes_events:
+                continue
+            if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
+                self._roster.make_ready(endpoint, delivery)
+            self.reading.attend(endpoint, now_ms)
+
+    def ended(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
+        """Forget rows that somebody ended besides the results of attempts."""
+        for delivery in deliveries:
+            self._forget(delivery, has_ended=True)
+            endpoint = self._roster.endpoints.get(delivery.subscription_id)
+            if endpoint is not None:
+                self.reading.attend(endpoint, now_ms)
+
+    def attempt_finished(
+        self, delivery: Delivery, decision: Decision, *, is_choking: bool, now_ms: int
+    ) -> None:
+        """Free the slot and learn. The row stays known until `result_recorded`."""
+        flight = self._slots.give_back(delivery.seq)
+        self._unrecorded[delivery.seq] = delivery
+        endpoint = flight.endpoint
+        endpoint.learn(
+            decision.outcome,
+            is_choking=is_choking,
+            started_at_ms=flight.started_at_ms,
+            now_ms=now_ms,
+        )
+        overdrawn_ms = max(0.0, now_ms - flight.started_at_ms - flight.charged_ms)
+        endpoint.share.used_ms += overdrawn_ms
+        endpoint.tenant.used_ms += overdrawn_ms
+        is_slow = endpoint.latency_ms >= limits.SLOW_ANSWER_MS
+        self._slots.set_speed(endpoint, Speed.SLOW if is_slow else Speed.FAST)
+        if endpoint.health.is_open and not decision.health.is_open:
+            endpoint.concurrency.restart()
+        endpoint.health = decision.health
+        if flight.is_again:
+            self._again_slot_freed(now_ms)
+        self.reading.attend(endpoint, now_ms)
+
+    def attempt_abandoned(self, delivery: Delivery) -> None:
+        """Free the slot of a request that was given up; nothing is learnt.
+
+        The row is forgotten. If it still stands in the table, a later read brings it back.
+        """
+        flight = self._slots.give_back(delivery.seq)
+        self._roster.known.pop(delivery.seq, None)
+        flight.endpoint.caught_up = False
+
+    def result_recorded(
+        self, delivery: Delivery, *, has_ended: bool, next_in_lane: Delivery | None, now_ms: int
+    ) -> None:
+        """Follow a committed result: let the row wait for its due time, or forget it."""
+        self._unrecorded.pop(delivery.seq, None)
+        self._forget(delivery, has_ended=has_ended)
+        endpoint = self._roster.endpoints.get(delivery.subscription_id)
+        if next_in_lane is not None:
+            self.unparked([next_in_lane], now_ms)
+        elif endpoint is not None and not has_ended:
+            if endpoint.subscription.takes_events:
+                self.reading.wait_until_due(endpoint, delivery, now_ms)
+            else:
+                # It was in flight when the other rows were settled, and came back without an end.
+                self._settle(endpoint)
+
+    # Time passes.
+
+    def next_sends(self, now_ms: int) -> list[Send]:
+        """Everything that may be sent now. Each send holds a slot from here on."""
+        self._slots.mark_hanging(now_ms)
+        for woken in self._turns.woken(now_ms):
+            self.reading.attend(woken, now_ms)
+        self.reading.advance(now_ms)
+        sends: list[Send] = []
+        while self._slots.are_free() and (endpoint := self._turns.next_endpoint()) is not None:
+            delivery = self._turns.next_row(endpoint, now_ms)
+            if delivery is not None:
+                sends.append(self._take_off(endpoint, delivery, now_ms))
+            self.reading.attend(endpoint, now_ms)
+        return sends
+
+    def next_wake_ms(self) -> float:
+        """The moment at which `next_sends` must be called even if nothing happens before."""
+        return min(self.reading.next_wake_ms(), self._turns.first_wake_ms())
+
+    def take_commands(self) -> list[Command]:
+        """The commands that have come up since the last call."""
+        commands, self._roster.commands = self._roster.commands, []
+        return commands
+
+    def failed(self, command: Command) -> None:
+        """Have a command that the store could not serve asked for again."""
+        if isinstance(command, Settle):
+            self._roster.commands.append(command)
+        elif isinstance(command, LoadSubscription):
+            self._roster.strangers.discard(command.subscription_id)
+        else:
+            self.reading.read_failed(command)
+
+    def forget_idle(self, *, keep: int) -> None:
+        """Drop idle endpoints from memory beyond a number; each comes back with its next row."""
+        endpoints = self._roster.endpoints
+        if len(endpoints) > keep:
+            for subscription_id in [name for name, one in endpoints.items() if one.is_idle]:
+                del endpoints[subscription_id]
+
+    # The steps of the above.
+
+    def _meet(self, subscription_id: str, now_ms: int) -> None:
+        """Get to know a subscription whose rows have been waiting for it."""
+        self._roster.strangers.discard(subscription_id)
+        endpoint = self._roster.endpoint(subscription_id, now_ms)
+        assert endpoint is not None
+        endpoint.caught_up = False
+        self.reading.attend(endpoint, now_ms)
+
+    def _is_under_way(self, delivery: Delivery) -> bool:
+        return delivery.seq in self._slots.flights or delivery.seq in self._unrecorded
+
+    def _under_way(self) -> Iterator[Delivery]:
+        for flight in self._slots.flights.values():
+            yield flight.delivery
+        yield from self._unrecorded.values()
+
+    def _take_manual(self, endpoint: Endpoint, delivery: Delivery) -> None:
+        if not self._is_under_way(delivery):
+            self._roster.known[delivery.seq] = delivery
+            self._turns.add_manual(endpoint, delivery)
+
+    def _take_new(self, endpoint: Endpoint, delivery: Delivery) -> None:
+        has_no_room = (
+            endpoint.ready_rows >= limits.ENDPOINT_WINDOW_ROWS_MAX
+            or len(endpoint.lanes) >= limits.ENDPOINT_LANES_MAX
+            or (self.rows_in_memory >= limits.ROWS_IN_MEMORY_MAX and endpoint.ready_rows > 0)
+            or not endpoint.subscription.takes_events
+        )
+        if has_no_room:
+            endpoint.caught_up = False
+        if not endpoint.caught_up:
+            endpoint.newest_seq = delivery.seq
+            return
+        endpoint.cursor_seq = delivery.seq
+        if endpoint.lanes.admits(delivery):
+            self._roster.make_ready(endpoint, delivery)
+
+    def _forget(self, delivery: Delivery, *, has_ended: bool) -> None:
+        if not self._is_under_way(delivery):
+            self._roster.known.pop(delivery.seq, None)
+        if has_ended:
+            self._roster.finished.add(delivery.seq)
+            endpoint = self._roster.endpoints.get(delivery.subscription_id)
+            if endpoint is not None:
+                endpoint.lanes.release(delivery)
+
+    def _settle(self, endpoint: Endpoint) -> None:
+        """Forget the rows of a subscription that is over, and have them ended in the table."""
+        self._roster.drop_ready(endpoint)
+        endpoint.lanes.clear()
+        endpoint.caught_up = False
+        endpoint.cursor_seq = 0
+        endpoint.due_spilled = True
+        self._roster.commands.append(Settle(endpoint.subscription.subscription_id))
+
+    def _again_slot_freed(self, now_ms: int) -> None:
+        waiting = self._turns.again_slot_freed()
+        if waiting is not None:
+            self.reading.attend(waiting, now_ms)
+
+    def _take_off(self, endpoint: Endpoint, delivery: Delivery, now_ms: int) -> Send:
+        charged_ms = endpoint.expected_ms()
+        endpoint.share.used_ms += charged_ms
+        endpoint.tenant.used_ms += charged_ms
+        if endpoint.rate is not None:
+            endpoint.rate.take(now_ms)
+        self._slots.take(Flight(delivery, endpoint, now_ms, charged_ms, delivery.is_again))
+        return Send(delivery, endpoint.subscription)

@@ -1,0 +1,134 @@
+"""Who wants what, where and how; and the states of a subscription as a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+
+from tidings.core import limits
+from tidings.core.refusals import InvalidState
+from tidings.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
+
+
+class Status(StrEnum):
+    """What a subscription is doing."""
+
+    ACTIVE = "active"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    PENDING_VERIFICATION = "pending_verification"
+    DELETED = "deleted"
+
+
+class DisabledReason(StrEnum):
+    """Why a subscription was switched off."""
+
+    GONE = "gone"
+    FAILING = "failing"
+    OPERATOR = "operator"
+
+
+class Change(StrEnum):
+    """What can be asked of a subscription's state."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    DISABLE = "disable"
+    VERIFY = "verify"
+    DELETE = "delete"
+
+
+TRANSITIONS: Final[Mapping[tuple[Status, Change], Status]] = {
+    (Status.ACTIVE, Change.PAUSE): Status.PAUSED,
+    (Status.ACTIVE, Change.RESUME): Status.ACTIVE,
+    (Status.ACTIVE, Change.DISABLE): Status.DISABLED,
+    (Status.ACTIVE, Change.VERIFY): Status.ACTIVE,
+    (Status.ACTIVE, Change.DELETE): Status.DELETED,
+    (Status.PAUSED, Change.PAUSE): Status.PAUSED,
+    (Status.PAUSED, Change.RESUME): Status.ACTIVE,
+    (Status.PAUSED, Change.DISABLE): Status.DISABLED,
+    (Status.PAUSED, Change.DELETE): Status.DELETED,
+    (Status.DISABLED, Change.RESUME): Status.ACTIVE,
+    (Status.DISABLED, Change.DISABLE): Status.DISABLED,
+    (Status.DISABLED, Change.DELETE): Status.DELETED,
+    (Status.PENDING_VERIFICATION, Change.VERIFY): Status.ACTIVE,
+    (Status.PENDING_VERIFICATION, Change.DISABLE): Status.DISABLED,
+    (Status.PENDING_VERIFICATION, Change.DELETE): Status.DELETED,
+}
+"""Every change that is possible. What is missing here is refused with `InvalidState`."""
+
+
+def status_after(status: Status, change: Change) -> Status:
+    """The status that a change leads to. Raises `InvalidState` for one that is not possible."""
+    try:
+        return TRANSITIONS[status, change]
+    except KeyError:
+        raise InvalidState(f"a subscription that is {status} cannot {change}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningSecret:
+    """A secret as the subscriber knows it, and how long it signs."""
+
+    secret: str
+    created_at_ms: int
+    expires_at_ms: int | None = None
+
+    def is_live(self, now_ms: int) -> bool:
+        """Whether deliveries are still signed with it."""
+        return self.expires_at_ms is None or now_ms < self.expires_at_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A standing wish: these event types, to this URL, with these secrets and this policy.
+
+    `event_type` is the text of patterns as given. `headers` are the subscriber's own, secret.
+    `secrets` are newest first; empty when they cannot be opened, and then nothing is sent.
+    `version` rises with each change and makes the ETag.
+    """
+
+    subscription_id: str
+    tenant_id: str
+    event_type: str
+    callback_url: str
+    created_at_ms: int
+    updated_at_ms: int
+    secrets: tuple[SigningSecret, ...] = ()
+    status: Status = Status.ACTIVE
+    disabled_reason: DisabledReason | None = None
+    description: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    ordering_enabled: bool = False
+    retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
+    rate_limit_per_second: float | None = None
+    timeout_seconds: int = limits.TIMEOUT_SECONDS_DEFAULT
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether new events create deliveries for it."""
+        return self.status in (Status.ACTIVE, Status.PAUSED)
+
+    @property
+    def may_send(self) -> bool:
+        """Whether its deliveries may be tried."""
+        return self.status is Status.ACTIVE
+
+    def live_secrets(self, now_ms: int) -> tuple[SigningSecret, ...]:
+        """The secrets that sign at this moment, newest first."""
+        return tuple(secret for secret in self.secrets if secret.is_live(now_ms))
+
+
+def disabled(subscription: Subscription, reason: DisabledReason, *, now_ms: int) -> Subscription:
+    """The subscription switched off; the very same if it is off already or deleted."""
+    if subscription.status in (Status.DISABLED, Status.DELETED):
+        return subscription
+    return replace(
+        subscription,
+        status=status_after(subscription.status, Change.DISABLE),
+        disabled_reason=reason,
+        updated_at_ms=now_ms,
+        version=subscription.version + 1,
+    )

@@ -1,0 +1,135 @@
+"""What the store answers to those who look things up, and how they say what they want."""
+
+from typing import Literal
+
+import msgspec
+
+from tidings.core.delivery import DeadLetterReason, Delivery, DeliveryStatus
+from tidings.core.health import Health
+from tidings.core.subscription import Subscription
+
+ReplayChoice = Literal["dead", "missed", "all"]
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An API key without the key itself, of which only `key_hash` (SHA-256) is stored."""
+
+    key_id: str
+    key_hash: bytes
+    name: str
+    scopes: tuple[str, ...]
+    tenant_id: str | None
+    created_at_ms: int
+    expires_at_ms: int | None = None
+
+
+class SubscriptionRecord(msgspec.Struct, frozen=True):
+    """A subscription together with its endpoint's health."""
+
+    subscription: Subscription
+    health: Health
+
+
+class DeliveryRecord(msgspec.Struct, frozen=True):
+    """A delivery as people look at it, pending or finished. `replay_count` is its round."""
+
+    delivery_id: str
+    tenant_id: str
+    subscription_id: str
+    event_id: str
+    event_type: str
+    status: DeliveryStatus
+    attempt_count: int
+    replay_count: int
+    next_attempt_at_ms: int | None
+    finished_at_ms: int | None
+    reason: DeadLetterReason | None
+
+
+class EventRecord(msgspec.Struct, frozen=True):
+    """An event without its body."""
+
+    seq: int
+    event_id: str
+    tenant_id: str
+    event_type: str
+    occurred_at: str
+    ordering_key: str | None
+
+
+class SubscriptionFilter(msgspec.Struct, frozen=True):
+    """Which subscriptions to list; `tenant_id` None means of all tenants."""
+
+    tenant_id: str | None
+    event_type: str | None = None
+    status: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class EventFilter(msgspec.Struct, frozen=True):
+    """Which events to list; `patterns` as in a subscription's `eventType`."""
+
+    tenant_id: str | None
+    patterns: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class DeliveryFilter(msgspec.Struct, frozen=True):
+    """Which deliveries to list. `since_ms` is inclusive, `until_ms` exclusive, on creation."""
+
+    tenant_id: str | None
+    status: DeliveryStatus | None = None
+    subscription_id: str | None = None
+    event_id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class ReplayScope(msgspec.Struct, frozen=True):
+    """What a replay in bulk covers. `patterns` select event types; None selects all."""
+
+    tenant_id: str
+    only: ReplayChoice
+    subscription_id: str | None = None
+    patterns: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """A replay in bulk. `cursor` is how far it has come, `done` how many rows it has made."""
+
+    replay_id: str
+    scope: ReplayScope
+    total: int
+    created_at_ms: int
+    done: int = 0
+    cursor: str = ""
+    finished_at_ms: int | None = None
+
+
+class IdempotentAnswer(msgspec.Struct, frozen=True):
+    """What was answered to a request with an Idempotency-Key, kept for 24 hours."""
+
+    fingerprint: bytes
+    answer: bytes
+
+
+class QueuePage(msgspec.Struct, frozen=True):
+    """Rows of one subscription in the order of `seq`.
+
+    `last_seq` is the highest `seq` looked at; `is_last` says that nothing lay behind it.
+    """
+
+    rows: list[Delivery]
+    last_seq: int
+    is_last: bool
+
+
+class StoredBody(msgspec.Struct, frozen=True, gc=False):
+    """The frozen body of an event, with the id that goes into `webhook-id`."""
+
+    event_id: str
+    body: bytes

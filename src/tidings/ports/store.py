@@ -1,0 +1,334 @@
+"""The store: what must outlive the process. One method, one transaction, one fact of the business.
+
+Every method raises `StoreUnavailable` when the database cannot be used, and then nothing is known
+about whether a write took effect; all writes may be repeated safely. Times are milliseconds since
+1970. Methods that change something take `now_ms`; none reads a clock.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from tidings.core.attempt import Attempt
+from tidings.core.delivery import Delivery, Ending
+from tidings.core.event import AcceptResult, Event, NewEvent
+from tidings.core.health import Health
+from tidings.core.subscription import Subscription
+from tidings.ports.records import (
+    ApiKey,
+    DeliveryFilter,
+    DeliveryRecord,
+    EventFilter,
+    EventRecord,
+    IdempotentAnswer,
+    QueuePage,
+    Replay,
+    ReplayScope,
+    StoredBody,
+    SubscriptionFilter,
+    SubscriptionRecord,
+)
+
+
+class StoreUnavailable(Exception):
+    """The database cannot be used at the moment; its cause is chained."""
+
+
+class Result(msgspec.Struct, frozen=True, gc=False):
+    """What an attempt leads to: its record, and the row afterwards or how it ended.
+
+    `delivery` is the row after the attempt; it applies only if the stored row has the same `seq`
+    and has seen one attempt less. `health` is set when it is worth writing.
+    """
+
+    attempt: Attempt
+    delivery: Delivery
+    ending: Ending | None
+    health: Health | None = None
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """What became of a result: `applied`, or the row was ended by somebody else.
+
+    `next_in_lane` is the row that may go now because this one ended.
+    """
+
+    applied: bool
+    next_in_lane: Delivery | None = None
+
+
+class Committed(msgspec.Struct, frozen=True, gc=False):
+    """What a transaction changed, for those who keep it in memory; told in the order of commits.
+
+    Within one of these, apply the members in the order in which they stand here. `ended` are rows
+    that were ended by something else than a result, `unparked` those that became heads of their
+    lanes by that. `bodies` are those of new events, by their `seq`, so that nobody has to read
+    them back. A step of a replay in bulk has its rows in `arrived` and itself in `replays`.
+    """
+
+    subscriptions: Sequence[Subscription] = ()
+    keys: Sequence[ApiKey] = ()
+    revoked_key_ids: Sequence[str] = ()
+    ended: Sequence[Delivery] = ()
+    recorded: Sequence[tuple[Result, Recorded]] = ()
+    unparked: Sequence[Delivery] = ()
+    arrived: Sequence[Delivery] = ()
+    bodies: Mapping[int, StoredBody] = {}
+    replays: Sequence[Replay] = ()
+
+
+class ConfigurationStore(Protocol):
+    """Subscriptions, keys, tenants: little, changed seldom, kept in memory by others."""
+
+    async def load_subscriptions(self) -> list[SubscriptionRecord]:
+        """All that are not deleted, and the deleted ones that still have unfinished deliveries."""
+        ...
+
+    async def load_api_keys(self) -> list[ApiKey]:
+        """All that are not revoked."""
+        ...
+
+    async def create_subscription(
+        self,
+        subscription: Subscription,
+        *,
+        quota: int,
+        idempotency: tuple[str, IdempotentAnswer] | None = None,
+    ) -> IdempotentAnswer | None:
+        """Store a new subscription. Raises `QuotaExceeded` when the tenant has `quota` of them.
+
+        With an idempotency key that was used within 24 hours nothing is stored, and the answer
+        given then is returned for the caller to compare; else None.
+        """
+        ...
+
+    async def change_subscription(
+        self,
+        tenant_id: str,
+        subscription_id: str,
+        change: Callable[[Subscription], Subscription],
+    ) -> SubscriptionRecord:
+        """Apply a pure function to a subscription. Raises `NotFound`, and what `change` raises.
+
+        Returning the very same object changes nothing. A status that leaves `disabled`, and a
+        resume, reset the endpoint's health.
+        """
+        ...
+
+    async def disable_subscription(
+        self, subscription_id: str, change: Callable[[Subscription], Subscription]
+    ) -> None:
+        """The same on behalf of the engine, which knows no tenants; unknown ones are no fault."""
+        ...
+
+    async def get_subscription(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+        """One that is not deleted. Raises `NotFound`."""
+        ...
+
+    async def list_subscriptions(
+        self, wanted: SubscriptionFilter, *, before: str | None, limit: int
+    ) -> list[SubscriptionRecord]:
+        """Newest first, those with an id below `before`."""
+        ...
+
+    async def create_api_key(self, key: ApiKey) -> None:
+        """Store a new key."""
+        ...
+
+    async def list_api_keys(
+        self, tenant_id: str | None, *, before: str | None, limit: int
+    ) -> list[ApiKey]:
+        """Newest first; `tenant_id` None means all."""
+        ...
+
+    async def revoke_api_key(self, tenant_id: str | None, key_id: str) -> None:
+        """Forget a key. Raises `NotFound`; with a `tenant_id` also for other tenants' keys."""
+        ...
+
+    async def list_tenants(self, *, before: str | None, limit: int) -> list[tuple[str, int]]:
+        """Tenants with the moment they were first seen, in descending order of their ids."""
+        ...
+
+    async def erase_tenant(self, tenant_id: str, *, now_ms: int, limit: int) -> bool:
+        """Erase up to `limit` rows of everything a tenant has; True while more is left.
+
+        The first call deletes its subscriptions and keys. Raises `NotFound` for an unknown tenant.
+        """
+        ...
+
+
+class EventStore(Protocol):
+    """What publishers told us."""
+
+    async def accept_events(self, events: Sequence[NewEvent], *, now_ms: int) -> list[AcceptResult]:
+        """Make a prefix of the events durable, each with a delivery for everybody who wants it.
+
+        Takes at least one event, and stops early when a transaction would grow too large. Repeats,
+        also those within the batch, are answered with the first result.
+        """
+        ...
+
+    async def get_event(self, tenant_id: str, event_id: str) -> Event:
+        """Raises `NotFound`."""
+        ...
+
+    async def list_events(
+        self, wanted: EventFilter, *, before: int | None, limit: int
+    ) -> list[EventRecord]:
+        """Newest first, those with a `seq` below `before`."""
+        ...
+
+    async def erase_event_data(self, tenant_id: str, event_id: str, *, now_ms: int) -> None:
+        """Erase the body for good and cancel what is unfinished. Raises `NotFound`."""
+        ...
+
+    async def read_bodies(self, event_seqs: Collection[int]) -> dict[int, StoredBody]:
+        """The bodies of these events; erased or expired ones are missing."""
+        ...
+
+
+class QueueStore(Protocol):
+    """The unfinished deliveries."""
+
+    async def list_subscriptions_with_deliveries(self) -> list[str]:
+        """The ids of all subscriptions that have unfinished deliveries."""
+        ...
+
+    async def read_page(self, subscription_id: str, *, after_seq: int, limit: int) -> QueuePage:
+        """Rows above `after_seq` that have no due time, and the waiting heads of lanes.
+
+        Of rows with an ordering key only the first of its lane is answered, also if it waits.
+        """
+        ...
+
+    async def read_due(
+        self, *, after: tuple[int, int], until_ms: int, limit: int
+    ) -> list[Delivery]:
+        """Rows due up to `until_ms`, in the order of (due time, `seq`), above `after`."""
+        ...
+
+    async def read_due_of_subscription(
+        self, subscription_id: str, *, until_ms: int, limit: int
+    ) -> list[Delivery]:
+        """Rows of one subscription that are due, earliest first."""
+        ...
+
+    async def record_results(self, results: Sequence[Result]) -> list[Recorded]:
+        """Record attempts and what they lead to, all or nothing."""
+        ...
+
+    async def settle_deliveries(
+        self, subscription_id: str, *, excluding: Collection[int], now_ms: int, limit: int
+    ) -> int:
+        """End up to `limit` rows of a disabled or deleted subscription; answers how many.
+
+        Disabled: dead letters (`subscription_disabled`). Deleted: cancelled. Any other status: 0.
+        Rows in `excluding` are in flight and left alone.
+        """
+        ...
+
+    async def end_held_deliveries(
+        self,
+        subscription_id: str,
+        *,
+        queued_before_ms: int,
+        excluding: Collection[int],
+        now_ms: int,
+        limit: int,
+    ) -> int:
+        """Dead-letter (`endpoint_unavailable`) rows queued before a moment; answers how many."""
+        ...
+
+    async def expire_deliveries(self, *, accepted_before_ms: int, now_ms: int, limit: int) -> int:
+        """Dead-letter (`expired`) rows of events accepted before a moment; answers how many."""
+        ...
+
+    async def delete_expired(self, *, accepted_before_ms: int, limit: int) -> int:
+        """Delete events accepted before a moment with all that hangs on them; answers how many."""
+        ...
+
+
+class DeliveryStore(Protocol):
+    """Deliveries as people look at them and act on them, and replays."""
+
+    async def get_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+        """Raises `NotFound`."""
+        ...
+
+    async def list_deliveries(
+        self, wanted: DeliveryFilter, *, before: str | None, limit: int
+    ) -> list[DeliveryRecord]:
+        """Newest first, those with an id below `before`."""
+        ...
+
+    async def list_attempts(self, delivery_id: str) -> list[Attempt]:
+        """All attempts of a delivery, oldest first, over all rounds."""
+        ...
+
+    async def retry_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> Delivery:
+        """Ask for one attempt now: besides the schedule if pending, as a single-attempt round else.
+
+        Raises `NotFound`; `InvalidState` for a cancelled one, one whose subscription is not
+        active (a finished one: neither active nor paused) or whose data is gone, and for one that
+        waits behind another of its ordering key.
+        """
+        ...
+
+    async def replay_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> Delivery:
+        """Begin a new round of a delivered or dead-lettered delivery. Raises as a retry does."""
+        ...
+
+    async def cancel_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> None:
+        """Cancel a pending delivery. Raises `NotFound`, and `InvalidState` for a finished one."""
+        ...
+
+    async def discard_dead_letter(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> None:
+        """Make a dead letter cancelled. Raises `NotFound` for everything that is none."""
+        ...
+
+    async def replay_event(
+        self, tenant_id: str, event_id: str, *, subscription_id: str | None, now_ms: int
+    ) -> int:
+        """Deliver an event again: to one subscription, even if it never matched, or to all.
+
+        Unfinished ones are skipped. Answers how many deliveries began. Raises `NotFound`, and
+        `InvalidState` when the data is gone or the one subscription takes no events.
+        """
+        ...
+
+    async def count_replay(self, scope: ReplayScope) -> int:
+        """How many deliveries a replay would begin."""
+        ...
+
+    async def start_replay(self, replay: Replay) -> None:
+        """Store a replay in bulk, to be carried out in steps."""
+        ...
+
+    async def advance_replay(self, replay_id: str, *, now_ms: int, limit: int) -> Replay:
+        """Begin up to `limit` deliveries of a replay and move its cursor, in one transaction."""
+        ...
+
+    async def get_replay(self, tenant_id: str, replay_id: str) -> Replay:
+        """Raises `NotFound`."""
+        ...
+
+    async def load_replays(self) -> list[Replay]:
+        """The replays that are not finished."""
+        ...
+
+
+class Store(ConfigurationStore, EventStore, QueueStore, DeliveryStore, Protocol):
+    """Everything that must outlive the process."""
+
+    def on_commit(self, listener: Callable[[Committed], None]) -> None:
+        """Tell every change to `listener`, in the order of commits and before its caller hears."""
+        ...
+
+    async def check(self) -> None:
+        """Raises `StoreUnavailable` unless the database can be read and written."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is under way and let go of the database."""
+        ...

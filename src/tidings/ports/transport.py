@@ -1,0 +1,34 @@
+"""The way to a receiver: one request out, one answer back."""
+
+from typing import Protocol
+
+import msgspec
+
+from tidings.core.attempt import Answer
+
+
+class OutboundRequest(msgspec.Struct, frozen=True, gc=False):
+    """One POST. `headers` are complete but for Host and Content-Length.
+
+    `timeout_seconds` is the total deadline: DNS, connecting, TLS, sending, status and headers;
+    reading the body gets what is left of it.
+    """
+
+    subscription_id: str
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout_seconds: float
+
+
+class Transport(Protocol):
+    """Sends a request once, and only once."""
+
+    async def send(self, request: OutboundRequest) -> Answer:
+        """Send and answer within the deadline, whatever the receiver does.
+
+        A failure is an `Answer` too. Nothing is raised but for a bug of ours, no redirect is
+        followed, nothing is decompressed, and no address is connected to that the address rules
+        refuse.
+        """
+        ...
