@@ -1,0 +1,281 @@
+"""Subscriptions, keys and tenants in SQLite."""
+
+from collections.abc import Callable
+
+import apsw
+import msgspec
+
+from tidings.core import limits
+from tidings.core.health import HEALTHY
+from tidings.core.identifier import lowest_id
+from tidings.core.refusals import NotFound, QuotaExceeded
+from tidings.core.routing import Routing
+from tidings.core.subscription import Subscription
+from tidings.ports.records import (
+    ApiKey,
+    IdempotentAnswer,
+    SubscriptionFilter,
+    SubscriptionRecord,
+)
+from tidings.storage.sealing import Sealer
+from tidings.storage.sqlite.base import SqliteBase
+from tidings.storage.sqlite.health import write_health
+from tidings.storage.sqlite.rows import Row
+from tidings.storage.sqlite.statements import fetch_all, fetch_one
+from tidings.storage.sqlite.subscription_rows import (
+    SUBSCRIPTION_SELECT,
+    SubscriptionRows,
+)
+from tidings.storage.sqlite.tenants import note_tenant
+from tidings.storage.sqlite.transaction import Transaction
+
+
+class SqliteConfiguration(SqliteBase):
+    """The configuration part of the store port."""
+
+    async def load_subscriptions(self) -> list[SubscriptionRecord]:
+        """See `ConfigurationStore`."""
+        return await self.read(lambda db: load_subscriptions(db, self.sealer))
+
+    async def create_subscription(
+        self,
+        subscription: Subscription,
+        *,
+        quota: int,
+        idempotency: tuple[str, IdempotentAnswer] | None = None,
+    ) -> IdempotentAnswer | None:
+        """See `ConfigurationStore`."""
+        return await self.write(
+            lambda tx: _create_subscription(tx, self.sealer, subscription, quota, idempotency)
+        )
+
+    async def change_subscription(
+        self,
+        tenant_id: str,
+        subscription_id: str,
+        change: Callable[[Subscription], Subscription],
+    ) -> SubscriptionRecord:
+        """See `ConfigurationStore`."""
+
+        def write(tx: Transaction) -> SubscriptionRecord:
+            record = _get(tx.db, self.sealer, tenant_id, subscription_id)
+            return _change(tx, self.sealer, record, change)
+
+        return await self.write(write)
+
+    async def disable_subscription(
+        self, subscription_id: str, change: Callable[[Subscription], Subscription]
+    ) -> None:
+        """See `ConfigurationStore`."""
+
+        def write(tx: Transaction) -> None:
+            rows = fetch_all(
+                tx.db,
+                f"{SUBSCRIPTION_SELECT} WHERE s.subscription_id = ? AND s.status <> 'deleted'",
+                (subscription_id,),
+            )
+            for record in SubscriptionRows(tx.db, self.sealer).records(rows):
+                _change(tx, self.sealer, record, change)
+
+        await self.write(write)
+
+    async def get_subscription(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+        """See `ConfigurationStore`."""
+        return await self.read(lambda db: _get(db, self.sealer, tenant_id, subscription_id))
+
+    async def list_subscriptions(
+        self, wanted: SubscriptionFilter, *, before: str | None, limit: int
+    ) -> list[SubscriptionRecord]:
+        """See `ConfigurationStore`."""
+        conditions, bindings = _conditions(wanted, before)
+        sql = (
+            f"{SUBSCRIPTION_SELECT} WHERE {' AND '.join(conditions)}"
+            " ORDER BY s.subscription_id DESC LIMIT ?"
+        )
+
+        def read(db: apsw.Connection) -> list[SubscriptionRecord]:
+            rows = fetch_all(db, sql, (*bindings, limit))
+            return SubscriptionRows(db, self.sealer).records(rows)
+
+        return await self.read(read)
+
+    async def load_api_keys(self) -> list[ApiKey]:
+        """See `ConfigurationStore`."""
+        return await self.read(lambda db: [_key_of(row) for row in fetch_all(db, f"{_KEY_SELECT}")])
+
+    async def create_api_key(self, key: ApiKey) -> None:
+        """See `ConfigurationStore`."""
+
+        def write(tx: Transaction) -> None:
+            tx.db.execute(
+                "INSERT INTO api_key VALUES (?,?,?,?,?,?,?)",
+                (
+                    key.key_id,
+                    key.key_hash,
+                    key.name,
+                    msgspec.json.encode(key.scopes).decode(),
+                    key.tenant_id,
+                    key.created_at_ms,
+                    key.expires_at_ms,
+                ),
+            )
+            tx.keys.append(key)
+
+        await self.write(write)
+
+    async def list_api_keys(
+        self, tenant_id: str | None, *, before: str | None, limit: int
+    ) -> list[ApiKey]:
+        """See `ConfigurationStore`."""
+        sql = (
+            f"{_KEY_SELECT} WHERE (?1 IS NULL OR tenant_id = ?1) AND (?2 IS NULL OR key_id < ?2)"
+            " ORDER BY key_id DESC LIMIT ?3"
+        )
+        rows = await self.read(lambda db: fetch_all(db, sql, (tenant_id, before, limit)))
+        return [_key_of(row) for row in rows]
+
+    async def revoke_api_key(self, tenant_id: str | None, key_id: str) -> None:
+        """See `ConfigurationStore`."""
+
+        def write(tx: Transaction) -> None:
+            gone = fetch_all(
+                tx.db,
+                "DELETE FROM api_key WHERE key_id = ?1 AND (?2 IS NULL OR tenant_id = ?2)"
+                " RETURNING key_id",
+                (key_id, tenant_id),
+            )
+            if not gone:
+                raise NotFound("there is no such API key")
+            tx.revoked_key_ids.append(key_id)
+
+        await self.write(write)
+
+
+def load_subscriptions(db: apsw.Connection, sealer: Sealer) -> list[SubscriptionRecord]:
+    """All subscriptions that are not deleted, or deleted but with deliveries to settle."""
+    rows = fetch_all(
+        db,
+        f"{SUBSCRIPTION_SELECT} WHERE s.status <> 'deleted' OR EXISTS"
+        " (SELECT 1 FROM delivery d WHERE d.subscription_id = s.subscription_id)",
+    )
+    return SubscriptionRows(db, sealer).records(rows)
+
+
+def load_routing(db: apsw.Connection, sealer: Sealer) -> Routing:
+    """The routing as the database has it."""
+    return Routing(record.subscription for record in load_subscriptions(db, sealer))
+
+
+def _create_subscription(
+    tx: Transaction,
+    sealer: Sealer,
+    subscription: Subscription,
+    quota: int,
+    idempotency: tuple[str, IdempotentAnswer] | None,
+) -> IdempotentAnswer | None:
+    now_ms = subscription.created_at_ms
+    if idempotency is not None:
+        request_key, answer = idempotency
+        owner = f"idempotent_request:{subscription.tenant_id}:{request_key}"
+        row = fetch_one(
+            tx.db,
+            "SELECT fingerprint, sealed_answer FROM idempotent_request"
+            " WHERE tenant_id = ? AND request_key = ? AND created_at_ms > ?",
+            (subscription.tenant_id, request_key, now_ms - limits.IDEMPOTENT_REQUEST_TTL_MS),
+        )
+        if row is not None:
+            return IdempotentAnswer(row[0], sealer.open(row[1], owner))
+        tx.db.execute(
+            "INSERT OR REPLACE INTO idempotent_request VALUES (?,?,?,?,?)",
+            (
+                subscription.tenant_id,
+                request_key,
+                answer.fingerprint,
+                sealer.seal(answer.answer, owner),
+                now_ms,
+            ),
+        )
+    counted = fetch_one(
+        tx.db,
+        "SELECT count(*) FROM subscription WHERE tenant_id = ? AND status <> 'deleted'",
+        (subscription.tenant_id,),
+    )
+    assert counted is not None
+    if counted[0] >= quota:
+        raise QuotaExceeded(
+            f"the tenant has {counted[0]} subscriptions, the limit is {quota}",
+        )
+    note_tenant(tx, subscription.tenant_id, now_ms)
+    SubscriptionRows(tx.db, sealer).put(subscription)
+    _note_change(tx, subscription)
+    return None
+
+
+def _change(
+    tx: Transaction,
+    sealer: Sealer,
+    record: SubscriptionRecord,
+    change: Callable[[Subscription], Subscription],
+) -> SubscriptionRecord:
+    old = record.subscription
+    new = change(old)
+    if new is old:
+        return record
+    health = record.health
+    if new.may_send and not old.may_send:
+        health = HEALTHY
+        write_health(tx.db, [(new.subscription_id, HEALTHY)])
+    SubscriptionRows(tx.db, sealer).put(new)
+    _note_change(tx, new)
+    return SubscriptionRecord(new, health)
+
+
+def _note_change(tx: Transaction, subscription: Subscription) -> None:
+    tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
+    tx.routing.put(subscription)
+    tx.subscriptions.append(subscription)
+
+
+def _get(
+    db: apsw.Connection, sealer: Sealer, tenant_id: str, subscription_id: str
+) -> SubscriptionRecord:
+    rows = fetch_all(
+        db,
+        f"{SUBSCRIPTION_SELECT}"
+        " WHERE s.subscription_id = ? AND s.tenant_id = ? AND s.status <> 'deleted'",
+        (subscription_id, tenant_id),
+    )
+    if not rows:
+        raise NotFound("there is no such subscription")
+    return SubscriptionRows(db, sealer).records(rows)[0]
+
+
+def _conditions(
+    wanted: SubscriptionFilter, before: str | None
+) -> tuple[list[str], list[str | int]]:
+    conditions = ["s.status <> 'deleted'"]
+    bindings: list[str | int] = []
+    since = None if wanted.since_ms is None else lowest_id("sub", wanted.since_ms)
+    until = None if wanted.until_ms is None else lowest_id("sub", wanted.until_ms)
+    for condition, value in (
+        ("s.tenant_id = ?", wanted.tenant_id),
+        ("s.event_type = ?", wanted.event_type),
+        ("s.status = ?", wanted.status),
+        ("s.subscription_id < ?", before),
+        ("s.subscription_id >= ?", since),
+        ("s.subscription_id < ?", until),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            bindings.append(value)
+    return conditions, bindings
+
+
+_KEY_SELECT = (
+    "SELECT key_id, key_hash, name, scopes, tenant_id, created_at_ms, expires_at_ms FROM api_key"
+)
+
+
+def _key_of(row: Row) -> ApiKey:
+    scopes = msgspec.json.decode(row[3], type=tuple[str, ...])
+    return ApiKey(row[0], row[1], row[2], scopes, row[4], row[5], row[6])

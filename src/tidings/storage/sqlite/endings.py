@@ -1,0 +1,57 @@
+"""Moving rows out of the queue: whoever removes a row decides its end."""
+
+from collections.abc import Sequence
+
+import apsw
+
+from tidings.core.delivery import Delivery, Ending
+from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
+from tidings.storage.sqlite.statements import execute_many, fetch_one
+from tidings.storage.sqlite.transaction import Transaction
+
+
+def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: int) -> None:
+    """End rows that stand in the queue, for another reason than the result of an attempt."""
+    if not rows:
+        return
+    execute_many(tx.db, "DELETE FROM delivery WHERE seq IN (", [(row.seq,) for row in rows], ")")
+    insert_finished(tx.db, [finished_row(row, ending, now_ms) for row in rows])
+    tx.ended.extend(rows)
+    for row in rows:
+        following = next_in_lane(tx.db, row)
+        if following is not None and following not in tx.unparked:
+            tx.unparked.append(following)
+
+
+def finished_row(delivery: Delivery, ending: Ending, now_ms: int) -> Row:
+    """The row of the log for a delivery that ends now."""
+    return (
+        delivery.tenant_id,
+        delivery.delivery_id,
+        delivery.subscription_id,
+        delivery.event_seq,
+        delivery.round,
+        delivery.attempt_count,
+        ending.status,
+        ending.reason,
+        now_ms,
+    )
+
+
+def insert_finished(db: apsw.Connection, rows: Sequence[Row]) -> None:
+    """Put rows into the log of finished deliveries."""
+    execute_many(db, "INSERT OR REPLACE INTO finished_delivery", rows)
+
+
+def next_in_lane(db: apsw.Connection, ended: Delivery) -> Delivery | None:
+    """The row that may go because this one has left the queue; None without an ordering key."""
+    if ended.ordering_key is None:
+        return None
+    row = fetch_one(
+        db,
+        f"SELECT {DELIVERY_COLUMNS} FROM delivery"
+        " WHERE subscription_id = ? AND ordering_key = ? ORDER BY seq LIMIT 1",
+        (ended.subscription_id, ended.ordering_key),
+    )
+    # A head that was there before this row is none that this row had parked.
+    return delivery_of(row) if row is not None and row[0] > ended.seq else None

@@ -1,0 +1,239 @@
+"""Accepting events, and reading them back, in SQLite."""
+
+from collections.abc import Collection, Sequence
+
+import apsw
+
+from tidings.core import limits
+from tidings.core.delivery import Delivery, Turn, ending_of
+from tidings.core.event import (
+    ERASED_BODY,
+    Accepted,
+    AcceptResult,
+    Conflicting,
+    Event,
+    NewEvent,
+)
+from tidings.core.identifier import lowest_seq
+from tidings.core.refusals import NotFound
+from tidings.core.subscription import Subscription
+from tidings.ports.clock import Chance
+from tidings.ports.records import EventFilter, EventRecord, StoredBody
+from tidings.storage.sqlite.base import SqliteBase
+from tidings.storage.sqlite.endings import end_rows
+from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of, delivery_row
+from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
+from tidings.storage.sqlite.tenants import note_tenant
+from tidings.storage.sqlite.transaction import Transaction
+
+_EVENT_COLUMNS = "seq, event_id, tenant_id, event_type, occurred_at, ordering_key"
+_Key = tuple[str, str]
+
+
+class SqliteEvents(SqliteBase):
+    """The event part of the store port."""
+
+    async def accept_events(self, events: Sequence[NewEvent], *, now_ms: int) -> list[AcceptResult]:
+        """See `EventStore`."""
+        return await self.write(lambda tx: _Acceptance(tx, self.chance, now_ms).accept(events))
+
+    async def get_event(self, tenant_id: str, event_id: str) -> Event:
+        """See `EventStore`."""
+        return await self.read(lambda db: find_event(db, tenant_id, event_id))
+
+    async def list_events(
+        self, wanted: EventFilter, *, before: int | None, limit: int
+    ) -> list[EventRecord]:
+        """See `EventStore`."""
+        conditions, bindings = ["1"], []
+        since = None if wanted.since_ms is None else lowest_seq(wanted.since_ms)
+        until = None if wanted.until_ms is None else lowest_seq(wanted.until_ms)
+        for condition, value in (
+            ("tenant_id = ?", wanted.tenant_id),
+            ("matches(?, event_type)", wanted.patterns),
+            ("seq < ?", before),
+            ("seq >= ?", since),
+            ("seq < ?", until),
+        ):
+            if value is not None:
+                conditions.append(condition)
+                bindings.append(value)
+        sql = (
+            f"SELECT {_EVENT_COLUMNS} FROM event WHERE {' AND '.join(conditions)}"
+            " ORDER BY seq DESC LIMIT ?"
+        )
+        rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
+        return [EventRecord(*row) for row in rows]
+
+    async def erase_event_data(self, tenant_id: str, event_id: str, *, now_ms: int) -> None:
+        """See `EventStore`."""
+
+        def write(tx: Transaction) -> None:
+            event = find_event(tx.db, tenant_id, event_id)
+            tx.db.execute("UPDATE event SET body = ? WHERE seq = ?", (ERASED_BODY, event.seq))
+            rows = fetch_all(
+                tx.db, f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE event_seq = ?", (event.seq,)
+            )
+            end_rows(tx, [delivery_of(row) for row in rows], ending_of(Turn.DATA_ERASED), now_ms)
+
+        await self.write(write)
+
+    async def read_bodies(self, event_seqs: Collection[int]) -> dict[int, StoredBody]:
+        """See `EventStore`."""
+
+        def read(db: apsw.Connection) -> dict[int, StoredBody]:
+            rows = execute_many(
+                db,
+                "WITH wanted (wanted_seq) AS (",
+                [(seq,) for seq in event_seqs],
+                ") SELECT seq, event_id, body FROM wanted JOIN event ON seq = wanted_seq"
+                " WHERE length(body) > 0",
+            )
+            return {seq: StoredBody(event_id, body) for seq, event_id, body in rows}
+
+        return await self.read(read)
+
+
+def find_event(db: apsw.Connection, tenant_id: str, event_id: str) -> Event:
+    """The event of a tenant by its id. Raises `NotFound`."""
+    columns = ", ".join("e." + name.strip() for name in _EVENT_COLUMNS.split(","))
+    row = fetch_one(
+        db,
+        f"SELECT {columns}, e.body FROM event_key k JOIN event e ON e.seq = k.event_seq"
+        " WHERE k.tenant_id = ? AND k.event_key = ?",
+        (tenant_id, event_id),
+    )
+    if row is None or row[1] != event_id:
+        raise NotFound("there is no such event")
+    return Event(*row)
+
+
+def new_delivery(
+    tx: Transaction,
+    chance: Chance,
+    subscription: Subscription,
+    *,
+    event_seq: int,
+    ordering_key: str | None,
+    now_ms: int,
+) -> Delivery:
+    """A first delivery of an event to a subscription, not yet inserted."""
+    return Delivery(
+        seq=tx.next_seq(now_ms),
+        delivery_id=chance.new_id("dlv", now_ms),
+        tenant_id=subscription.tenant_id,
+        subscription_id=subscription.subscription_id,
+        event_seq=event_seq,
+        ordering_key=ordering_key if subscription.ordering_enabled else None,
+    )
+
+
+def insert_deliveries(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
+    """Put rows into the queue and note that they arrived."""
+    execute_many(tx.db, "INSERT INTO delivery", [delivery_row(one) for one in deliveries])
+    tx.arrived.extend(deliveries)
+
+
+class _Acceptance:
+    """One batch of events on its way into the tables."""
+
+    def __init__(self, tx: Transaction, chance: Chance, now_ms: int) -> None:
+        self._tx = tx
+        self._chance = chance
+        self._now_ms = now_ms
+        self._answered: dict[_Key, tuple[bytes, Accepted]] = {}
+        self._events: list[Row] = []
+        self._keys: list[Row] = []
+        self._deliveries: list[Delivery] = []
+
+    def accept(self, events: Sequence[NewEvent]) -> list[AcceptResult]:
+        self._look_up(events)
+        results: list[AcceptResult] = []
+        for event in events:
+            if results and len(self._deliveries) >= limits.COMMIT_DELIVERIES_MAX:
+                break
+            results.append(self._accept_one(event))
+        self._insert()
+        return results
+
+    def _look_up(self, events: Sequence[NewEvent]) -> None:
+        """Find those that were accepted before."""
+        keys = dict.fromkeys(
+            key
+            for event in events
+            for key in ((event.tenant_id, event.event_key), (event.tenant_id, event.event_id))
+        )
+        found = execute_many(
+            self._tx.db,
+            "WITH wanted (wanted_tenant, wanted_key) AS (",
+            list(keys),
+            ") SELECT k.tenant_id, k.event_key, k.content_hash, e.event_id, e.event_type,"
+            " e.occurred_at, k.deliveries FROM wanted"
+            " CROSS JOIN event_key k ON k.tenant_id = wanted_tenant AND k.event_key = wanted_key"
+            " CROSS JOIN event e ON e.seq = k.event_seq",
+        )
+        for tenant_id, event_key, content_hash, *answer in found:
+            event_id, event_type, occurred_at, deliveries = answer
+            accepted = Accepted(event_id, event_type, occurred_at, deliveries, is_repeat=True)
+            self._answered[tenant_id, event_key] = (content_hash, accepted)
+
+    def _accept_one(self, event: NewEvent) -> AcceptResult:
+        known = self._answered.get((event.tenant_id, event.event_key))
+        if known is not None:
+            content_hash, accepted = known
+            if content_hash != event.content_hash:
+                return Conflicting(accepted.event_id)
+            return accepted
+        return self._take(event)
+
+    def _take(self, event: NewEvent) -> Accepted:
+        """Let a new event in, with a delivery for everybody who wants it."""
+        tx, now_ms = self._tx, self._now_ms
+        seq = tx.next_seq(now_ms)
+        wanting = tx.routing.wanting(event.tenant_id, event.event_type)
+        for subscription in wanting:
+            self._deliveries.append(
+                new_delivery(
+                    tx,
+                    self._chance,
+                    subscription,
+                    event_seq=seq,
+                    ordering_key=event.ordering_key,
+                    now_ms=now_ms,
+                )
+            )
+        is_derived = event.event_key != event.event_id
+        self._events.append(
+            (
+                seq,
+                event.tenant_id,
+                event.event_id,
+                event.event_key if is_derived else None,
+                event.event_type,
+                event.occurred_at,
+                event.ordering_key,
+                event.body,
+            )
+        )
+        keys = {event.event_key, event.event_id}
+        for key in keys:
+            self._keys.append(
+                (event.tenant_id, key, event.event_id, seq, event.content_hash, len(wanting))
+            )
+        accepted = Accepted(event.event_id, event.event_type, event.occurred_at, len(wanting))
+        repeat = Accepted(
+            event.event_id, event.event_type, event.occurred_at, len(wanting), is_repeat=True
+        )
+        for key in keys:
+            self._answered[event.tenant_id, key] = (event.content_hash, repeat)
+        if wanting:
+            tx.bodies[seq] = StoredBody(event.event_id, event.body)
+        return accepted
+
+    def _insert(self) -> None:
+        db = self._tx.db
+        for tenant_id in dict.fromkeys(row[1] for row in self._events):
+            note_tenant(self._tx, tenant_id, self._now_ms)
+        execute_many(db, "INSERT INTO event", self._events)
+        execute_many(db, "INSERT INTO event_key", self._keys)
+        insert_deliveries(self._tx, self._deliveries)

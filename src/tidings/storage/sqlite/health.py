@@ -1,0 +1,26 @@
+"""The stored health of endpoints: what a restart must respect."""
+
+from collections.abc import Sequence
+
+import apsw
+
+from tidings.core.health import HEALTHY, Health
+
+
+def write_health(db: apsw.Connection, healths: Sequence[tuple[str, Health]]) -> None:
+    """Store the health of endpoints; a healthy one needs no row."""
+    for subscription_id, health in healths:
+        if health == HEALTHY:
+            db.execute("DELETE FROM endpoint_health WHERE subscription_id = ?", (subscription_id,))
+        else:
+            db.execute(
+                "INSERT OR REPLACE INTO endpoint_health VALUES (?,?,?,?,?,?)",
+                (
+                    subscription_id,
+                    health.consecutive_failures,
+                    health.failing_since_ms,
+                    health.probe_at_ms,
+                    health.probe_interval_ms,
+                    health.held_until_ms,
+                ),
+            )

@@ -1,0 +1,97 @@
+"""Recording what attempts came to, many at a time."""
+
+from collections.abc import Sequence
+
+from tidings.core.delivery import Delivery
+from tidings.ports.store import Recorded, Result
+from tidings.storage.sqlite.endings import finished_row, insert_finished, next_in_lane
+from tidings.storage.sqlite.health import write_health
+from tidings.storage.sqlite.rows import attempt_row
+from tidings.storage.sqlite.statements import execute_many, fetch_one
+from tidings.storage.sqlite.transaction import Transaction
+
+
+def record_results(tx: Transaction, results: Sequence[Result]) -> list[Recorded]:
+    """Record attempts and what they lead to.
+
+    Each result applies to the row that has seen one attempt less. It may be repeated: a row that
+    stands as the result would leave it counts as applied. Any other row was ended by somebody else.
+    """
+    db = tx.db
+    execute_many(
+        db, "INSERT OR IGNORE INTO attempt", [_attempt_values(result) for result in results]
+    )
+    ending = [result for result in results if result.ending is not None]
+    waiting = [result for result in results if result.ending is None]
+    removed = _remove(tx, [result.delivery for result in ending])
+    moved = _reschedule(tx, [result.delivery for result in waiting])
+    insert_finished(
+        db,
+        [
+            finished_row(one.delivery, one.ending, _ended_at_ms(one))
+            for one in ending
+            if one.ending is not None and one.delivery.seq in removed
+        ],
+    )
+    write_health(
+        db,
+        [(one.delivery.subscription_id, one.health) for one in results if one.health is not None],
+    )
+    recorded = [_recorded(tx, result, removed, moved) for result in results]
+    tx.recorded.extend(zip(results, recorded, strict=True))
+    return recorded
+
+
+def _attempt_values(result: Result) -> Sequence[object]:
+    """The attempt's row in the order of the table, whose key comes first."""
+    attempt_id, delivery_id, round_, number, *rest = attempt_row(result.attempt)
+    return (delivery_id, number, attempt_id, round_, *rest)
+
+
+def _ended_at_ms(result: Result) -> int:
+    return result.attempt.started_at_ms + result.attempt.duration_ms
+
+
+def _remove(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:
+    """Remove rows that have ended; answers those that were there to be removed."""
+    rows = [(one.seq, one.attempt_count - 1) for one in deliveries]
+    sql = "DELETE FROM delivery WHERE (seq, attempt_count) IN ("
+    return {row[0] for row in execute_many(tx.db, sql, rows, ") RETURNING seq")}
+
+
+def _reschedule(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:
+    """Write the next due time; answers the rows that were there to be written."""
+    rows = [
+        (
+            one.seq,
+            one.attempt_count,
+            one.schedule_position,
+            one.due_at_ms,
+            one.kept_due_at_ms,
+        )
+        for one in deliveries
+    ]
+    sql = (
+        "UPDATE delivery SET attempt_count = new.column2, schedule_position = new.column3,"
+        " due_at_ms = new.column4, kept_due_at_ms = new.column5 FROM ("
+    )
+    after = ") AS new WHERE seq = new.column1 AND attempt_count = new.column2 - 1 RETURNING seq"
+    return {row[0] for row in execute_many(tx.db, sql, rows, after)}
+
+
+def _recorded(tx: Transaction, result: Result, removed: set[int], moved: set[int]) -> Recorded:
+    delivery = result.delivery
+    if delivery.seq in removed:
+        return Recorded(applied=True, next_in_lane=next_in_lane(tx.db, delivery))
+    if delivery.seq in moved:
+        return Recorded(applied=True)
+    row = fetch_one(tx.db, "SELECT attempt_count FROM delivery WHERE seq = ?", (delivery.seq,))
+    if row is not None and row[0] == delivery.attempt_count:
+        return Recorded(applied=True)
+    assert row is None, "a row in the queue has seen other attempts than its owner made"
+    tx.db.execute(
+        "UPDATE finished_delivery SET attempt_count = max(attempt_count, ?)"
+        " WHERE tenant_id = ? AND delivery_id = ?",
+        (delivery.attempt_count, delivery.tenant_id, delivery.delivery_id),
+    )
+    return Recorded(applied=False)

@@ -1,0 +1,89 @@
+"""The whole store on SQLite, put together from its parts, and how it is opened."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+from tidings.ports.clock import Chance
+from tidings.ports.store import Committed
+from tidings.storage.sealing import Sealer
+from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
+from tidings.storage.sqlite.connection import ProcessLock, connect, migrate
+from tidings.storage.sqlite.deliveries import SqliteDeliveries
+from tidings.storage.sqlite.events import SqliteEvents
+from tidings.storage.sqlite.queue import SqliteQueue
+from tidings.storage.sqlite.replays import SqliteReplays
+from tidings.storage.sqlite.retention import SqliteRetention
+from tidings.storage.sqlite.tenants import SqliteTenants
+from tidings.storage.sqlite.threads import Checkpointer, Readers, WriterThread
+from tidings.storage.sqlite.transaction import Transaction, Transactions
+
+
+class SqliteStore(
+    SqliteConfiguration,
+    SqliteTenants,
+    SqliteEvents,
+    SqliteQueue,
+    SqliteDeliveries,
+    SqliteReplays,
+    SqliteRetention,
+):
+    """The store port on one SQLite file. Made by `open_store`."""
+
+    def __init__(self, path: Path, sealer: Sealer, chance: Chance) -> None:
+        self._lock = ProcessLock(path)
+        try:
+            migrate_file(path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._checkpointer = Checkpointer(path)
+
+        def open_transactions() -> Transactions:
+            db = connect(path)
+            db.set_wal_hook(self._wal_grew)
+            return Transactions(db, lambda: load_routing(db, sealer))
+
+        super().__init__(WriterThread(open_transactions), Readers(path), sealer, chance)
+
+    def on_commit(self, listener: Callable[[Committed], None]) -> None:
+        """See `Store`."""
+        self.writer.on_commit(listener)
+
+    async def check(self) -> None:
+        """See `Store`."""
+
+        def touch(tx: Transaction) -> None:
+            tx.db.execute("UPDATE configuration SET version = version WHERE id = 1")
+
+        await self.write(touch)
+
+    async def close(self) -> None:
+        """See `Store`."""
+        await self.writer.close()
+        self.readers.close()
+        self._checkpointer.close()
+        self._lock.release()
+
+    def _wal_grew(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        self._checkpointer.wal_grew(pages)
+        return apsw.SQLITE_OK
+
+
+def migrate_file(path: Path) -> list[str]:
+    """Bring a database file up to date, making it if need be; answers the steps taken."""
+    db = connect(path)
+    try:
+        return migrate(db)
+    finally:
+        db.close()
+
+
+async def open_store(path: Path, *, sealer: Sealer, chance: Chance) -> SqliteStore:
+    """Open the database at `path`, making and migrating it if need be.
+
+    Raises `DatabaseInUse` when another process has it, `DatabaseTooNew` when a newer version of
+    the program has changed it, and `StoreUnavailable` when it cannot be opened.
+    """
+    return SqliteStore(path, sealer, chance)

@@ -1,0 +1,139 @@
+"""Subscriptions as rows: secrets and custom headers are sealed on the way in."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+import msgspec
+
+from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
+from tidings.ports.records import SubscriptionRecord
+from tidings.storage.sealing import CannotOpen, Sealer
+from tidings.storage.sqlite.rows import (
+    HEALTH_COLUMNS,
+    Row,
+    health_of,
+    retry_policy_of,
+    retry_policy_text,
+)
+from tidings.storage.sqlite.statements import values
+
+SUBSCRIPTION_SELECT: Final = (
+    "SELECT s.subscription_id, s.tenant_id, s.event_type, s.callback_url, s.created_at_ms,"
+    " s.updated_at_ms, s.status, s.disabled_reason, s.description, s.sealed_headers,"
+    " s.ordering_enabled, s.retry_policy, s.rate_limit_per_second, s.timeout_seconds, s.metadata,"
+    f" s.version, {', '.join('h.' + name.strip() for name in HEALTH_COLUMNS.split(','))}"
+    " FROM subscription s LEFT JOIN endpoint_health h ON h.subscription_id = s.subscription_id"
+)
+_SUBSCRIPTION_COLUMNS: Final = 16
+_SECRETS_AT_ONCE: Final = 256
+_HEADERS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
+_METADATA = msgspec.json.Decoder(dict[str, str])
+
+
+class SubscriptionRows:
+    """Reads and writes subscriptions on one connection."""
+
+    def __init__(self, db: apsw.Connection, sealer: Sealer) -> None:
+        self._db = db
+        self._sealer = sealer
+
+    def records(self, rows: Sequence[Row]) -> list[SubscriptionRecord]:
+        """The records in rows of `SUBSCRIPTION_SELECT`.
+
+        A subscription whose secrets or headers do not open has neither, and so sends nothing.
+        """
+        secrets = self._secrets([(row[0], row[1]) for row in rows])
+        return [self._record(row, secrets.get(row[0], ())) for row in rows]
+
+    def put(self, subscription: Subscription) -> None:
+        """Store a subscription, replacing what was there of it."""
+        subscription_id = subscription.subscription_id
+        headers = None
+        if subscription.headers:
+            headers = self._sealer.seal(
+                msgspec.json.encode(subscription.headers), _owner("headers", subscription)
+            )
+        row = (
+            subscription_id,
+            subscription.tenant_id,
+            subscription.event_type,
+            subscription.callback_url,
+            subscription.status,
+            subscription.disabled_reason,
+            subscription.description,
+            headers,
+            int(subscription.ordering_enabled),
+            retry_policy_text(subscription.retry_policy),
+            subscription.rate_limit_per_second,
+            subscription.timeout_seconds,
+            msgspec.json.encode(subscription.metadata).decode(),
+            subscription.version,
+            subscription.created_at_ms,
+            subscription.updated_at_ms,
+        )
+        self._db.execute(f"INSERT OR REPLACE INTO subscription {values(1, len(row))}", row)
+        self._db.execute("DELETE FROM signing_secret WHERE subscription_id = ?", (subscription_id,))
+        for position, secret in enumerate(subscription.secrets):
+            sealed = self._sealer.seal(secret.secret.encode(), _owner("secret", subscription))
+            self._db.execute(
+                "INSERT INTO signing_secret VALUES (?,?,?,?,?)",
+                (subscription_id, position, sealed, secret.created_at_ms, secret.expires_at_ms),
+            )
+
+    def _secrets(self, owners: Sequence[tuple[str, str]]) -> dict[str, tuple[SigningSecret, ...]]:
+        tenants = dict(owners)
+        found: dict[str, tuple[SigningSecret, ...]] = {}
+        unopened: set[str] = set()
+        ids = list(tenants)
+        for start in range(0, len(ids), _SECRETS_AT_ONCE):
+            some = ids[start : start + _SECRETS_AT_ONCE]
+            marks = ",".join("?" * len(some))
+            for subscription_id, sealed, created_at_ms, expires_at_ms in self._db.execute(
+                "SELECT subscription_id, sealed_secret, created_at_ms, expires_at_ms"
+                f" FROM signing_secret WHERE subscription_id IN ({marks})"
+                " ORDER BY subscription_id, position",
+                some,
+            ):
+                owner = f"secret:{tenants[subscription_id]}:{subscription_id}"
+                try:
+                    text = self._sealer.open(sealed, owner).decode()
+                except CannotOpen:
+                    unopened.add(subscription_id)
+                    continue
+                secret = SigningSecret(text, created_at_ms, expires_at_ms)
+                found[subscription_id] = (*found.get(subscription_id, ()), secret)
+        # Signing with a part of the secrets would break receivers that rely on the others.
+        return {one: secrets for one, secrets in found.items() if one not in unopened}
+
+    def _record(self, row: Row, secrets: tuple[SigningSecret, ...]) -> SubscriptionRecord:
+        headers: tuple[tuple[str, str], ...] = ()
+        if row[9] is not None:
+            try:
+                headers = _HEADERS.decode(self._sealer.open(row[9], f"headers:{row[1]}:{row[0]}"))
+            except CannotOpen:
+                secrets = ()
+        subscription = Subscription(
+            subscription_id=row[0],
+            tenant_id=row[1],
+            event_type=row[2],
+            callback_url=row[3],
+            created_at_ms=row[4],
+            updated_at_ms=row[5],
+            secrets=secrets,
+            status=Status(row[6]),
+            disabled_reason=None if row[7] is None else DisabledReason(row[7]),
+            description=row[8],
+            headers=headers,
+            ordering_enabled=bool(row[10]),
+            retry_policy=retry_policy_of(row[11]),
+            rate_limit_per_second=row[12],
+            timeout_seconds=row[13],
+            metadata=_METADATA.decode(row[14]),
+            version=row[15],
+        )
+        return SubscriptionRecord(subscription, health_of(row[_SUBSCRIPTION_COLUMNS:]))
+
+
+def _owner(kind: str, subscription: Subscription) -> str:
+    return f"{kind}:{subscription.tenant_id}:{subscription.subscription_id}"

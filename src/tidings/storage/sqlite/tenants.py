@@ -1,0 +1,123 @@
+"""Tenants in SQLite: they begin with the first thing that names them, and are erased as a whole."""
+
+from tidings.core.refusals import NotFound
+from tidings.core.subscription import Change, Status, Subscription, status_after
+from tidings.storage.sqlite.base import SqliteBase
+from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, delivery_of
+from tidings.storage.sqlite.statements import fetch_all, fetch_one
+from tidings.storage.sqlite.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
+from tidings.storage.sqlite.transaction import Transaction
+
+
+def note_tenant(tx: Transaction, tenant_id: str, now_ms: int) -> None:
+    """Remember a tenant from the first time it is named."""
+    tx.db.execute("INSERT OR IGNORE INTO tenant VALUES (?,?)", (tenant_id, now_ms))
+
+
+class SqliteTenants(SqliteBase):
+    """The tenant part of the store port."""
+
+    async def list_tenants(self, *, before: str | None, limit: int) -> list[tuple[str, int]]:
+        """See `ConfigurationStore`."""
+        sql = (
+            "SELECT tenant_id, created_at_ms FROM tenant WHERE ?1 IS NULL OR tenant_id < ?1"
+            " ORDER BY tenant_id DESC LIMIT ?2"
+        )
+        rows = await self.read(lambda db: fetch_all(db, sql, (before, limit)))
+        return [(row[0], row[1]) for row in rows]
+
+    async def erase_tenant(self, tenant_id: str, *, now_ms: int, limit: int) -> bool:
+        """See `ConfigurationStore`."""
+        return await self.write(
+            lambda tx: _erase(tx, SubscriptionRows(tx.db, self.sealer), tenant_id, now_ms, limit)
+        )
+
+
+def _erase(
+    tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: int, limit: int
+) -> bool:
+    found = fetch_one(tx.db, "SELECT 1 FROM tenant WHERE tenant_id = ?", (tenant_id,))
+    if found is None:
+        raise NotFound("there is no such tenant")
+    _silence(tx, rows, tenant_id, now_ms)
+    left = limit - _erase_deliveries(tx, tenant_id, limit)
+    for table, key in (
+        ("finished_delivery", "delivery_id"),
+        ("event", "seq"),
+        ("event_key", "event_key"),
+        ("idempotent_request", "request_key"),
+        ("replay", "replay_id"),
+    ):
+        if left <= 0:
+            return True
+        if table == "finished_delivery":
+            tx.db.execute(
+                "DELETE FROM attempt WHERE delivery_id IN (SELECT delivery_id"
+                " FROM finished_delivery WHERE tenant_id = ? ORDER BY delivery_id LIMIT ?)",
+                (tenant_id, left),
+            )
+        gone = fetch_all(
+            tx.db,
+            f"DELETE FROM {table} WHERE tenant_id = ?1 AND {key} IN (SELECT {key} FROM {table}"
+            f" WHERE tenant_id = ?1 ORDER BY {key} LIMIT ?2) RETURNING 1",
+            (tenant_id, left),
+        )
+        left -= len(gone)
+    if left <= 0:
+        return True
+    for table in ("signing_secret", "endpoint_health"):
+        tx.db.execute(
+            f"DELETE FROM {table} WHERE subscription_id IN"
+            " (SELECT subscription_id FROM subscription WHERE tenant_id = ?)",
+            (tenant_id,),
+        )
+    tx.db.execute("DELETE FROM subscription WHERE tenant_id = ?", (tenant_id,))
+    tx.db.execute("DELETE FROM tenant WHERE tenant_id = ?", (tenant_id,))
+    return False
+
+
+def _silence(tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: int) -> None:
+    """Delete the subscriptions and keys, so that nothing new begins while the rest is erased."""
+    live = fetch_all(
+        tx.db,
+        f"{SUBSCRIPTION_SELECT} WHERE s.tenant_id = ? AND s.status <> 'deleted'",
+        (tenant_id,),
+    )
+    for record in rows.records(live):
+        deleted = _deleted(record.subscription, now_ms)
+        rows.put(deleted)
+        tx.routing.put(deleted)
+        tx.subscriptions.append(deleted)
+    if live:
+        tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
+    keys = fetch_all(
+        tx.db, "DELETE FROM api_key WHERE tenant_id = ? RETURNING key_id", (tenant_id,)
+    )
+    tx.revoked_key_ids.extend(row[0] for row in keys)
+
+
+def _deleted(subscription: Subscription, now_ms: int) -> Subscription:
+    return Subscription(
+        subscription_id=subscription.subscription_id,
+        tenant_id=subscription.tenant_id,
+        event_type=subscription.event_type,
+        callback_url=subscription.callback_url,
+        created_at_ms=subscription.created_at_ms,
+        updated_at_ms=now_ms,
+        status=status_after(Status(subscription.status), Change.DELETE),
+        version=subscription.version + 1,
+    )
+
+
+def _erase_deliveries(tx: Transaction, tenant_id: str, limit: int) -> int:
+    """Erase unfinished deliveries with their attempts; nobody is left to ask about them."""
+    gone = fetch_all(
+        tx.db,
+        "DELETE FROM delivery WHERE seq IN (SELECT seq FROM delivery WHERE tenant_id = ? LIMIT ?)"
+        f" RETURNING {DELIVERY_COLUMNS}",
+        (tenant_id, limit),
+    )
+    for row in gone:
+        tx.db.execute("DELETE FROM attempt WHERE delivery_id = ?", (row[1],))
+    tx.ended.extend(delivery_of(row) for row in gone)
+    return len(gone)

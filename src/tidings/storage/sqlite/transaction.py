@@ -1,0 +1,179 @@
+"""One transaction, shared by everything that waits for the writer: the group commit.
+
+Each write is a function of the transaction and stands or falls by itself; one commit, and so one
+flush to the disk, makes them all durable.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import apsw
+
+from tidings.core.delivery import Delivery
+from tidings.core.identifier import next_seq
+from tidings.core.routing import Routing
+from tidings.core.subscription import Subscription
+from tidings.ports.records import ApiKey, Replay, StoredBody
+from tidings.ports.store import Committed, Recorded, Result, StoreUnavailable
+from tidings.storage.sqlite.connection import our_words
+
+TRANSACTION_MS_MAX: Final = 10.0
+"""After this long no further write joins a transaction."""
+
+
+class Transaction:
+    """What a write works with: the connection, the order, and a note of what it changes."""
+
+    __slots__ = (
+        "arrived",
+        "bodies",
+        "db",
+        "ended",
+        "keys",
+        "last_seq",
+        "recorded",
+        "replays",
+        "revoked_key_ids",
+        "routing",
+        "subscriptions",
+        "unparked",
+    )
+
+    def __init__(self, db: apsw.Connection, routing: Routing, last_seq: int) -> None:
+        self.db = db
+        self.routing = routing
+        self.last_seq = last_seq
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin the notes anew."""
+        self.subscriptions: list[Subscription] = []
+        self.keys: list[ApiKey] = []
+        self.revoked_key_ids: list[str] = []
+        self.ended: list[Delivery] = []
+        self.recorded: list[tuple[Result, Recorded]] = []
+        self.unparked: list[Delivery] = []
+        self.arrived: list[Delivery] = []
+        self.bodies: dict[int, StoredBody] = {}
+        self.replays: list[Replay] = []
+
+    def next_seq(self, now_ms: int) -> int:
+        """The next number in the order of commits."""
+        self.last_seq = next_seq(self.last_seq, now_ms)
+        return self.last_seq
+
+    def notes(self) -> Committed | None:
+        """What has changed, for those who keep it in memory; None when nothing has."""
+        members = (
+            self.subscriptions,
+            self.keys,
+            self.revoked_key_ids,
+            self.ended,
+            self.recorded,
+            self.unparked,
+            self.arrived,
+            self.bodies,
+            self.replays,
+        )
+        return Committed(*members) if any(members) else None
+
+
+Write = Callable[[Transaction], Any]
+
+
+class Written:
+    """What became of one write: its value or its fault, and what it changed."""
+
+    __slots__ = ("changes", "fault", "value")
+
+    def __init__(
+        self, value: Any = None, fault: Exception | None = None, changes: Committed | None = None
+    ) -> None:
+        self.value = value
+        self.fault = fault
+        self.changes = changes
+
+
+class Transactions:
+    """Runs writes in transactions on one connection. For one thread only."""
+
+    def __init__(self, db: apsw.Connection, load_routing: Callable[[], Routing]) -> None:
+        self._db = db
+        self._load_routing = load_routing
+        self._tx = Transaction(db, load_routing(), self._stored_last_seq())
+        self._routing_is_stale = False
+
+    def run(self, writes: Sequence[Write]) -> list[Written]:
+        """Run writes in one transaction, at least one; answers for as many as found room in it.
+
+        When the commit fails all of them have failed, with `StoreUnavailable`.
+        """
+        began = time.perf_counter()  # noqa: TID251 - only bounds how long others wait
+        stored_seq = self._tx.last_seq
+        outcomes: list[Written] = []
+        try:
+            with our_words():
+                self._refresh_routing()
+                self._db.execute("BEGIN IMMEDIATE")
+                for write in writes:
+                    outcomes.append(self._run_one(write, is_alone=len(writes) == 1))
+                    took = time.perf_counter() - began  # noqa: TID251 - as above
+                    if took * 1_000 > TRANSACTION_MS_MAX:
+                        break
+                if self._tx.last_seq != stored_seq:
+                    self._db.execute(
+                        "UPDATE configuration SET last_seq = ? WHERE id = 1", (self._tx.last_seq,)
+                    )
+                self._db.execute("COMMIT")
+        except StoreUnavailable as fault:
+            self._roll_back()
+            return [Written(fault=fault) for _ in outcomes or writes[:1]]
+        except BaseException:
+            self._roll_back()
+            raise
+        return outcomes
+
+    def _run_one(self, write: Write, *, is_alone: bool) -> Written:
+        """Run one write within the transaction, and undo it alone if it says no."""
+        tx = self._tx
+        tx.forget()
+        if not is_alone:
+            self._db.execute("SAVEPOINT one_write")
+        try:
+            value = write(tx)
+        except _UNAVAILABLE_OR_STORE as fault:
+            raise StoreUnavailable(str(fault)) from fault
+        except Exception as fault:  # noqa: BLE001 - it is handed to whoever asked for the write
+            if tx.subscriptions:
+                self._routing_is_stale = True
+            if is_alone:
+                self._db.execute("ROLLBACK")
+                self._db.execute("BEGIN IMMEDIATE")
+            else:
+                self._db.execute("ROLLBACK TO one_write")
+                self._db.execute("RELEASE one_write")
+            self._refresh_routing()
+            return Written(fault=fault)
+        if not is_alone:
+            self._db.execute("RELEASE one_write")
+        return Written(value, changes=tx.notes())
+
+    def _refresh_routing(self) -> None:
+        if self._routing_is_stale:
+            self._tx.routing = self._load_routing()
+            self._routing_is_stale = False
+
+    def _roll_back(self) -> None:
+        # What was not committed may have changed the routing; the numbers drawn are only skipped.
+        self._routing_is_stale = True
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _stored_last_seq(self) -> int:
+        row = self._db.execute("SELECT last_seq FROM configuration WHERE id = 1").fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+_UNAVAILABLE_OR_STORE = (StoreUnavailable, apsw.FullError, apsw.IOError, apsw.CorruptError)
