@@ -1,0 +1,288 @@
+"""Drives the scheduler with real time, real sends and real reads.
+
+Inputs reach the scheduler as they happen; what it wants is carried out in `_pump`, a callback of
+the event loop that is asked for whenever something changed and that sets the one timer for the next
+time something must. The rules are all in `tidings.core`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from math import inf
+from typing import Any
+
+from tidings.core.attempt import Answer, ErrorClass, Outcome
+from tidings.core.commands import (
+    Command,
+    LoadSubscription,
+    ReadDueOfSubscription,
+    ReadDueWindow,
+    ReadPage,
+    Send,
+    Settle,
+)
+from tidings.core.decision import Decision, after_attempt
+from tidings.core.health import HEALTHY, Health, is_worth_writing
+from tidings.core.limits import SETTLED_ROWS_MAX
+from tidings.core.scheduler import Scheduler
+from tidings.core.subscription import DisabledReason, disabled
+from tidings.engine.bodies import Bodies
+from tidings.engine.recorder import Recorder
+from tidings.engine.sending import Sender
+from tidings.engine.telemetry import Telemetry
+from tidings.ports.clock import Chance, Clock
+from tidings.ports.store import Committed, Result, Store, StoreUnavailable
+
+_LOG = logging.getLogger(__name__)
+_STORE_AWAY_SECONDS = 0.25
+_OVERDUE_CHECK_MS = 50
+
+
+class Dispatcher:
+    """The loop of the engine. `start` begins it, `drain` ends it."""
+
+    def __init__(
+        self,
+        store: Store,
+        sender: Sender,
+        clock: Clock,
+        chance: Chance,
+        telemetry: Telemetry,
+        *,
+        concurrency_max: int,
+        disable_after_days: float,
+    ) -> None:
+        self.scheduler = Scheduler(concurrency_max=concurrency_max)
+        self.bodies = Bodies(store)
+        self.recorder = Recorder(store, clock)
+        self._store = store
+        self._sender = sender
+        self._clock = clock
+        self._chance = chance
+        self._telemetry = telemetry
+        self._disable_after_days = disable_after_days
+        self._loop = asyncio.get_running_loop()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._chores: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_pump_due = False
+        self._is_sending = False
+        self._healths_written: dict[str, tuple[Health, int]] = {}
+
+    def committed(self, changes: Committed) -> None:
+        """Follow a commit; the store calls this in the order of commits."""
+        scheduler, now_ms = self.scheduler, self._clock.now_ms()
+        for subscription in changes.subscriptions:
+            scheduler.subscription_changed(subscription, now_ms)
+        if changes.ended:
+            scheduler.ended(changes.ended, now_ms)
+        for result, recorded in changes.recorded:
+            scheduler.result_recorded(
+                result.delivery,
+                has_ended=result.ending is not None or not recorded.applied,
+                next_in_lane=recorded.next_in_lane,
+                now_ms=now_ms,
+            )
+        if changes.unparked:
+            scheduler.unparked(changes.unparked, now_ms)
+        if changes.arrived:
+            self.bodies.put(changes.bodies)
+            scheduler.arrived(changes.arrived, now_ms)
+        self._telemetry.committed(changes)
+        self.wake()
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._is_sending = True
+        self.wake()
+
+    async def drain(self, *, timeout_seconds: float) -> None:
+        """Start nothing new, let requests in flight finish for a while, record what came back."""
+        self._is_sending = False
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=timeout_seconds)
+        for chore in (*self._attempts, *self._chores):
+            chore.cancel()
+        await asyncio.gather(*self._attempts, *self._chores, return_exceptions=True)
+        await self.recorder.flush()
+
+    def wake(self) -> None:
+        """Have the scheduler asked for its next steps soon."""
+        if not self._is_pump_due and self._is_sending:
+            self._is_pump_due = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """Carry out what the scheduler wants now, and come back when it wants more."""
+        self._is_pump_due = False
+        if not self._is_sending:
+            return
+        now_ms = self._clock.now_ms()
+        wake_ms: float = inf
+        if self.recorder.is_overdue():
+            wake_ms = now_ms + _OVERDUE_CHECK_MS
+        else:
+            for send in self.scheduler.next_sends(now_ms):
+                self._begin(self._attempts, self._attempt(send))
+            wake_ms = self.scheduler.next_wake_ms()
+        for command in self.scheduler.take_commands():
+            self._begin(self._chores, self._carry_out(command))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if wake_ms < inf:
+            delay = max(0.001, (wake_ms - now_ms) / 1_000)
+            self._timer = self._loop.call_later(delay, self.wake)
+
+    def _begin(self, running: set[asyncio.Task[None]], steps: Coroutine[Any, Any, None]) -> None:
+        begun = self._loop.create_task(steps)
+        running.add(begun)
+        begun.add_done_callback(running.discard)
+
+    async def _attempt(self, send: Send) -> None:
+        """Make one attempt and decide what follows."""
+        delivery, subscription = send.delivery, send.subscription
+        clock = self._clock
+        try:
+            stored = self.bodies.cached(delivery.event_seq)
+            if stored is None:
+                stored = await self.bodies.get(delivery.event_seq)
+            if stored is None:
+                # Erased or expired a moment ago: whoever did that has ended the row, too.
+                self.scheduler.attempt_abandoned(delivery)
+                self.wake()
+                return
+            started_at_ms, began_ms = clock.now_ms(), clock.monotonic_ms()
+            answer = await self._sender.send(subscription, stored)
+        except asyncio.CancelledError:
+            self.scheduler.attempt_abandoned(delivery)
+            raise
+        except StoreUnavailable:
+            await asyncio.sleep(_STORE_AWAY_SECONDS)
+            self.scheduler.attempt_abandoned(delivery)
+            self.wake()
+            return
+        attempt = self._sender.attempt(
+            delivery,
+            subscription,
+            answer,
+            started_at_ms=started_at_ms,
+            duration_ms=round(clock.monotonic_ms() - began_ms),
+        )
+        decision = self._decide(send, answer)
+        health = self._health_to_write(subscription.subscription_id, decision.health)
+        self.recorder.add(Result(attempt, decision.delivery, decision.ending, health))
+        self._telemetry.attempt_finished(attempt)
+        if decision.disable is not None:
+            self._begin(self._chores, self._disable(subscription.subscription_id, decision.disable))
+        self.wake()
+
+    def _decide(self, send: Send, answer: Answer) -> Decision:
+        """Apply the rules to an answer, and let the scheduler follow."""
+        subscription_id = send.subscription.subscription_id
+        now_ms = self._clock.now_ms()
+        decision = after_attempt(
+            send.delivery,
+            self.scheduler.subscription(subscription_id) or send.subscription,
+            self.scheduler.health_of(subscription_id),
+            answer,
+            now_ms=now_ms,
+            jitter=self._chance.jitter(),
+            disable_after_days=self._disable_after_days,
+        )
+        is_choking = (
+            decision.outcome is Outcome.THROTTLED
+            or answer.error_class is ErrorClass.TIMEOUT
+            or (answer.status_code or 0) >= 500  # noqa: PLR2004 - the class of server errors
+        )
+        self.scheduler.attempt_finished(
+            send.delivery, decision, is_choking=is_choking, now_ms=now_ms
+        )
+        return decision
+
+    def _health_to_write(self, subscription_id: str, health: Health) -> Health | None:
+        """The health if it must be stored with this result."""
+        written, written_at_ms = self._healths_written.get(subscription_id, (HEALTHY, 0))
+        if written is health:
+            return None
+        now_ms = self._clock.now_ms()
+        if not is_worth_writing(written, health, written_at_ms=written_at_ms, now_ms=now_ms):
+            return None
+        if health is HEALTHY:
+            self._healths_written.pop(subscription_id, None)
+        else:
+            self._healths_written[subscription_id] = (health, now_ms)
+        return health
+
+    def restore_health(self, subscription_id: str, health: Health) -> None:
+        """Note what the store holds of an endpoint's health."""
+        self._healths_written[subscription_id] = (health, 0)
+
+    async def _disable(self, subscription_id: str, reason: DisabledReason) -> None:
+        now_ms = self._clock.now_ms()
+        while self._is_sending:
+            try:
+                await self._store.disable_subscription(
+                    subscription_id, lambda old: disabled(old, reason, now_ms=now_ms)
+                )
+            except StoreUnavailable:
+                await asyncio.sleep(_STORE_AWAY_SECONDS)
+            else:
+                return
+
+    async def _carry_out(self, command: Command) -> None:
+        try:
+            if isinstance(command, Settle):
+                await self._settle(command.subscription_id)
+            elif isinstance(command, LoadSubscription):
+                await self._load_subscription(command.subscription_id)
+            else:
+                await self._read(command)
+        except StoreUnavailable as fault:
+            _LOG.warning("the engine waits for the store: %s", fault)
+            await asyncio.sleep(_STORE_AWAY_SECONDS)
+            self.scheduler.failed(command)
+        self.wake()
+
+    async def _read(self, command: ReadPage | ReadDueOfSubscription | ReadDueWindow) -> None:
+        reading, store = self.scheduler.reading, self._store
+        if isinstance(command, ReadPage):
+            page = await store.read_page(
+                command.subscription_id, after_seq=command.after_seq, limit=command.limit
+            )
+            reading.page_read(
+                command,
+                page.rows,
+                last_seq=page.last_seq,
+                is_last=page.is_last,
+                now_ms=self._clock.now_ms(),
+            )
+        elif isinstance(command, ReadDueOfSubscription):
+            rows = await store.read_due_of_subscription(
+                command.subscription_id, until_ms=command.until_ms, limit=command.limit
+            )
+            reading.due_of_subscription_read(command, rows, self._clock.now_ms())
+        else:
+            rows = await store.read_due(
+                after=command.after, until_ms=command.until_ms, limit=command.limit
+            )
+            reading.due_window_read(command, rows, self._clock.now_ms())
+
+    async def _settle(self, subscription_id: str) -> None:
+        """End the rows of a subscription that is over, a bounded number at a time."""
+        ended = SETTLED_ROWS_MAX
+        while ended >= SETTLED_ROWS_MAX:
+            ended = await self._store.settle_deliveries(
+                subscription_id,
+                excluding=self.scheduler.seqs_in_flight(subscription_id),
+                now_ms=self._clock.now_ms(),
+                limit=SETTLED_ROWS_MAX,
+            )
+        self.scheduler.settled(subscription_id)
+
+    async def _load_subscription(self, subscription_id: str) -> None:
+        for record in await self._store.load_subscriptions():
+            if record.subscription.subscription_id == subscription_id:
+                self.scheduler.subscription_changed(record.subscription, self._clock.now_ms())

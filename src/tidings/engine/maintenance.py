@@ -1,0 +1,141 @@
+"""What must be done now and then: end what was held too long, expire, delete, audit, forget."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from tidings.core import limits
+from tidings.core.endpoint import Endpoint
+from tidings.core.scheduler import Scheduler
+from tidings.ports.clock import Clock
+from tidings.ports.store import Store, StoreUnavailable
+
+_LOG = logging.getLogger(__name__)
+_DAY_MS = 86_400_000
+_HELD_SECONDS = 30.0
+_RETENTION_SECONDS = 600.0
+_AUDIT_SECONDS = 0.5
+_FORGET_SECONDS = 60.0
+_ROWS_AT_ONCE = 200
+_BREATH_SECONDS = 0.02
+_ENDPOINTS_KEPT = 20_000
+_EXPIRES_BEFORE_RETENTION_MS = _DAY_MS
+
+
+class Maintenance:
+    """The chores of one owner, each on its own beat."""
+
+    def __init__(
+        self,
+        store: Store,
+        scheduler: Scheduler,
+        clock: Clock,
+        wake: Callable[[], None],
+        *,
+        retention_days: float,
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._clock = clock
+        self._wake = wake
+        self._retention_ms = round(retention_days * _DAY_MS)
+        self._audited: list[str] = []
+        self.rows_missing = 0
+
+    async def run(self) -> None:
+        """Do all chores on their beats, for ever."""
+        async with asyncio.TaskGroup() as chores:
+            for beat_seconds, chore in (
+                (_HELD_SECONDS, self.end_held),
+                (_RETENTION_SECONDS, self.retain),
+                (_AUDIT_SECONDS, self.audit),
+                (_FORGET_SECONDS, self._forget_idle),
+            ):
+                chores.create_task(_repeat(beat_seconds, chore))
+
+    async def end_held(self) -> None:
+        """Dead-letter what an open endpoint has held for the whole span of its retry schedule."""
+        for endpoint in self._scheduler.endpoints():
+            if endpoint.health.is_open:
+                await self._end_held_of(endpoint)
+
+    async def _end_held_of(self, endpoint: Endpoint) -> None:
+        subscription = endpoint.subscription
+        ended = limits.SETTLED_ROWS_MAX
+        while ended >= limits.SETTLED_ROWS_MAX and endpoint.health.is_open:
+            now_ms = self._clock.now_ms()
+            ended = await self._store.end_held_deliveries(
+                subscription.subscription_id,
+                queued_before_ms=now_ms - subscription.retry_policy.span_ms,
+                excluding=self._scheduler.seqs_in_flight(subscription.subscription_id),
+                now_ms=now_ms,
+                limit=limits.SETTLED_ROWS_MAX,
+            )
+            await asyncio.sleep(_BREATH_SECONDS)
+
+    async def retain(self) -> None:
+        """Expire what is unfinished a day before its event goes, then delete old events."""
+        now_ms = self._clock.now_ms()
+        oldest_ms = now_ms - self._retention_ms
+        expiring_ms = oldest_ms + min(_EXPIRES_BEFORE_RETENTION_MS, self._retention_ms // 2)
+        await _until_nothing_is_left(
+            lambda: self._store.expire_deliveries(
+                accepted_before_ms=expiring_ms, now_ms=now_ms, limit=_ROWS_AT_ONCE
+            )
+        )
+        await _until_nothing_is_left(
+            lambda: self._store.delete_expired(accepted_before_ms=oldest_ms, limit=_ROWS_AT_ONCE)
+        )
+
+    async def audit(self) -> None:
+        """Compare one endpoint's rows in the table with those in memory.
+
+        It should find nothing. What it finds was lost by a bug of ours, and is sent after all.
+        """
+        if not self._audited:
+            self._audited = [
+                endpoint.subscription.subscription_id
+                for endpoint in self._scheduler.endpoints()
+                if endpoint.caught_up
+            ]
+        if not self._audited:
+            return
+        subscription_id = self._audited.pop()
+        reading = self._scheduler.reading.begin_read()
+        try:
+            page = await self._store.read_page(subscription_id, after_seq=0, limit=_ROWS_AT_ONCE)
+        except StoreUnavailable:
+            self._scheduler.reading.missing_rows(subscription_id, [], reading, 0)
+            raise
+        missing = self._scheduler.reading.missing_rows(
+            subscription_id, page.rows, reading, self._clock.now_ms()
+        )
+        if missing:
+            self.rows_missing += len(missing)
+            _LOG.error(
+                "the audit found deliveries that nobody would have sent; please report this",
+                extra={"subscription_id": subscription_id, "rows": len(missing)},
+            )
+            self._wake()
+
+    async def _forget_idle(self) -> None:
+        self._scheduler.forget_idle(keep=_ENDPOINTS_KEPT)
+
+
+async def _until_nothing_is_left(step: Callable[[], Awaitable[int]]) -> None:
+    """Repeat a step with pauses, so that publishing and delivering go between."""
+    done = 1
+    while done:
+        done = await step()
+        await asyncio.sleep(_BREATH_SECONDS)
+
+
+async def _repeat(beat_seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(beat_seconds)
+        try:
+            await chore()
+        except StoreUnavailable as fault:
+            _LOG.warning("maintenance waits for the store: %s", fault)
+        except Exception:  # noqa: BLE001 - one failed chore must not end the others
+            _LOG.exception("a chore of the maintenance failed; it will be tried again")

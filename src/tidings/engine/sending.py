@@ -1,0 +1,107 @@
+"""One attempt: sign the frozen body, send it, and put down what came of it."""
+
+import logging
+from functools import lru_cache
+
+from tidings.core.attempt import Answer, Attempt, ErrorClass, error_class_of, outcome_of
+from tidings.core.delivery import Delivery
+from tidings.core.subscription import Subscription
+from tidings.ports.clock import Chance, Clock
+from tidings.ports.records import StoredBody
+from tidings.ports.transport import OutboundRequest, Transport
+from tidings.signing import key_of_secret, signature_header
+
+_LOG = logging.getLogger(__name__)
+_TRIAL_DELIVERY_ID = ""
+
+_key_of_secret = lru_cache(maxsize=10_000)(key_of_secret)
+
+
+class Sender:
+    """Makes attempts. Everything that can go wrong becomes an `Answer`."""
+
+    def __init__(self, transport: Transport, clock: Clock, chance: Chance, *, version: str) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._chance = chance
+        self._version = version
+        self._own_headers = (
+            ("Content-Type", "application/json"),
+            ("User-Agent", f"Tidings/{version}"),
+        )
+
+    async def send(self, subscription: Subscription, stored: StoredBody) -> Answer:
+        """Send a body once, signed with the secrets that are live now."""
+        now_ms = self._clock.now_ms()
+        timestamp = now_ms // 1_000
+        keys = [_key_of_secret(secret.secret) for secret in subscription.live_secrets(now_ms)]
+        if not keys:
+            return Answer(
+                error_class=ErrorClass.INTERNAL, error_detail="there is no secret to sign with"
+            )
+        signature = signature_header(keys, stored.event_id, timestamp, stored.body)
+        headers = (
+            *self._own_headers,
+            ("webhook-id", stored.event_id),
+            ("webhook-timestamp", str(timestamp)),
+            ("webhook-signature", signature),
+            *subscription.headers,
+        )
+        request = OutboundRequest(
+            subscription.subscription_id,
+            subscription.callback_url,
+            headers,
+            stored.body,
+            subscription.timeout_seconds,
+        )
+        try:
+            return await self._transport.send(request)
+        except Exception:  # noqa: BLE001 - a bug in one send is not the end of the engine
+            _LOG.exception("sending failed", extra={"event_id": stored.event_id})
+            return Answer(error_class=ErrorClass.INTERNAL, error_detail="an error in Tidings")
+
+    def attempt(
+        self,
+        delivery: Delivery,
+        subscription: Subscription,
+        answer: Answer,
+        *,
+        started_at_ms: int,
+        duration_ms: int,
+    ) -> Attempt:
+        """The record of an attempt that was just made for a delivery."""
+        return Attempt(
+            attempt_id=self._chance.new_id("att", started_at_ms),
+            delivery_id=delivery.delivery_id,
+            round=delivery.round,
+            number=delivery.attempt_count + 1,
+            started_at_ms=started_at_ms,
+            duration_ms=duration_ms,
+            outcome=outcome_of(answer),
+            status_code=answer.status_code,
+            error_class=error_class_of(answer),
+            error_detail=answer.error_detail,
+            sent_by=self._version,
+            custom_header_names=tuple(name for name, _ in subscription.headers),
+            response_headers=answer.headers,
+            response_body=answer.body,
+        )
+
+    async def trial(self, subscription: Subscription, event_id: str, body: bytes) -> Attempt:
+        """Send a body outside of any delivery, as for a test; nothing is stored."""
+        started_at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
+        answer = await self.send(subscription, StoredBody(event_id, body))
+        nothing = Delivery(
+            seq=0,
+            delivery_id=_TRIAL_DELIVERY_ID,
+            tenant_id=subscription.tenant_id,
+            subscription_id=subscription.subscription_id,
+            event_seq=0,
+        )
+        return self.attempt(
+            nothing,
+            subscription,
+            answer,
+            started_at_ms=started_at_ms,
+            duration_ms=round(self._clock.monotonic_ms() - began_ms),
+        )

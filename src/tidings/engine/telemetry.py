@@ -1,0 +1,60 @@
+"""What the engine counts, in the text format of Prometheus."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from tidings.core.attempt import Attempt, Outcome
+from tidings.ports.store import Committed
+
+_LATENCY_BUCKETS_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Telemetry:
+    """Counters and gauges of this process. Labels are few and bounded: never a URL, never an id."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        attempts = Counter(
+            "tidings_attempts", "Attempts made, by outcome.", ["outcome"], registry=self.registry
+        )
+        self._attempts = {outcome: attempts.labels(outcome.value) for outcome in Outcome}
+        self._duration = Histogram(
+            "tidings_attempt_duration_seconds",
+            "How long attempts took, from DNS to the end of the answer.",
+            buckets=_LATENCY_BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        self._queued = Counter(
+            "tidings_deliveries_queued",
+            "Deliveries that entered the queue: new ones, replays and manual retries.",
+            registry=self.registry,
+        )
+        self._ended = Counter(
+            "tidings_deliveries_ended", "Deliveries that left the queue.", registry=self.registry
+        )
+
+    def gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
+        """Show a value that is asked for whenever somebody looks."""
+        Gauge(name, meaning, registry=self.registry).set_function(value)
+
+    def attempt_finished(self, attempt: Attempt) -> None:
+        """Count an attempt."""
+        self._attempts[attempt.outcome].inc()
+        self._duration.observe(attempt.duration_ms / 1_000)
+
+    def committed(self, changes: Committed) -> None:
+        """Count what a commit changed."""
+        if changes.arrived:
+            self._queued.inc(len(changes.arrived))
+        ended = len(changes.ended) + sum(
+            1
+            for result, recorded in changes.recorded
+            if result.ending is not None and recorded.applied
+        )
+        if ended:
+            self._ended.inc(ended)
+
+    def exposition(self) -> bytes:
+        """Everything, in the text format."""
+        return generate_latest(self.registry)

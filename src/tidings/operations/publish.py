@@ -1,0 +1,179 @@
+"""Publishing: many requests, few transactions, and no answer before the commit is durable.
+
+Whatever waits at the moment becomes one transaction (group commit). While one is on its way the
+next gathers, so a busy system commits large batches and an idle one commits at once.
+"""
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from tidings.core import limits
+from tidings.core.event import (
+    Accepted,
+    AcceptResult,
+    NewEvent,
+    content_hash,
+    frozen_body,
+)
+from tidings.core.refusals import EventIdConflict, IdempotencyKeyReused, Refusal, Unavailable
+from tidings.core.timestamp import format_timestamp
+from tidings.ports.clock import Chance, Clock
+from tidings.ports.store import Store, StoreUnavailable
+
+_RETRY_AFTER_SECONDS = 1
+
+
+class Publication(msgspec.Struct, frozen=True, gc=False):
+    """An event as a publisher gives it, already valid.
+
+    `data` are the bytes of a JSON object as they came. `occurred_at` is normalised to UTC.
+    `idempotency_key` names the publish where no `event_id` does: the header's value, and for a
+    batch the item's place in it.
+    """
+
+    tenant_id: str
+    event_type: str
+    data: bytes
+    event_id: str | None = None
+    occurred_at: str | None = None
+    ordering_key: str | None = None
+    idempotency_key: str | None = None
+
+
+class _Waiting(msgspec.Struct, gc=False):
+    event: NewEvent
+    answer: asyncio.Future[AcceptResult]
+
+
+class Publisher:
+    """Accepts events. `run` must be running for anything to be accepted."""
+
+    def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._awake = asyncio.Event()
+        self._is_closing = False
+
+    async def publish(self, publications: Sequence[Publication]) -> list[Accepted | Refusal]:
+        """Make events durable, each by itself; answers in their order, repeats like the first.
+
+        An item that cannot be accepted gets its refusal. Raises `Unavailable` when nothing can be
+        accepted at the moment; then a repeat with the same ids is safe.
+        """
+        self._admit(publications)
+        loop = asyncio.get_running_loop()
+        now_ms = self._clock.now_ms()
+        waiting = [
+            _Waiting(self._new_event(publication, now_ms), loop.create_future())
+            for publication in publications
+        ]
+        self._waiting.extend(waiting)
+        self._waiting_bytes += sum(len(one.event.body) for one in waiting)
+        self._awake.set()
+        return [
+            _answer(publication, await one.answer)
+            for publication, one in zip(publications, waiting, strict=True)
+        ]
+
+    async def run(self) -> None:
+        """Commit what waits, until `close`."""
+        while True:
+            await self._awake.wait()
+            self._awake.clear()
+            while self._waiting:
+                await self._commit(self._next_batch())
+            if self._is_closing:
+                return
+
+    def close(self) -> None:
+        """Refuse new events from here on; `run` ends when those that wait are answered."""
+        self._is_closing = True
+        self._awake.set()
+
+    def _admit(self, publications: Sequence[Publication]) -> None:
+        """Never accept and drop: say no while there is no room, before anything is promised."""
+        too_many = len(self._waiting) + len(publications) > limits.PUBLISHES_WAITING_MAX
+        too_large = self._waiting_bytes > limits.PUBLISH_BYTES_WAITING_MAX
+        if self._is_closing:
+            raise Unavailable("the server is shutting down", retry_after_seconds=5)
+        if too_many or too_large:
+            raise Unavailable(
+                "too many events are waiting to be stored; try again",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+
+    def _new_event(self, publication: Publication, now_ms: int) -> NewEvent:
+        event_id = publication.event_id or self._chance.new_id("evt", now_ms)
+        occurred_at = publication.occurred_at or format_timestamp(now_ms)
+        event_key = event_id
+        if publication.idempotency_key is not None:
+            # The colon keeps these apart from everything that publishers can write.
+            digest = hashlib.sha256(publication.idempotency_key.encode("utf-8")).hexdigest()
+            event_key = f"key:{digest}"
+        return NewEvent(
+            event_id,
+            event_key,
+            publication.tenant_id,
+            publication.event_type,
+            occurred_at,
+            publication.ordering_key,
+            content_hash(
+                publication.event_type,
+                publication.ordering_key,
+                publication.occurred_at,
+                publication.data,
+            ),
+            frozen_body(event_id, publication.event_type, occurred_at, publication.data),
+        )
+
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        batch_bytes = 0
+        while self._waiting and len(batch) < limits.COMMIT_EVENTS_MAX:
+            size = len(self._waiting[0].event.body)
+            if batch and batch_bytes + size > limits.COMMIT_BYTES_MAX:
+                break
+            batch_bytes += size
+            batch.append(self._waiting.popleft())
+        return batch
+
+    async def _commit(self, batch: list[_Waiting]) -> None:
+        """Commit a prefix of the batch and answer it; the rest waits again, in front."""
+        try:
+            results = await self._store.accept_events(
+                [one.event for one in batch], now_ms=self._clock.now_ms()
+            )
+        except StoreUnavailable:
+            self._fail(batch)
+            return
+        for one, result in zip(batch, results, strict=False):
+            self._waiting_bytes -= len(one.event.body)
+            if not one.answer.cancelled():
+                one.answer.set_result(result)
+        self._waiting.extendleft(reversed(batch[len(results) :]))
+
+    def _fail(self, batch: list[_Waiting]) -> None:
+        for one in batch:
+            self._waiting_bytes -= len(one.event.body)
+            if not one.answer.cancelled():
+                one.answer.set_exception(
+                    Unavailable(
+                        "the event could not be stored; repeat it with the same id",
+                        retry_after_seconds=_RETRY_AFTER_SECONDS,
+                    )
+                )
+
+
+def _answer(publication: Publication, result: AcceptResult) -> Accepted | Refusal:
+    if isinstance(result, Accepted):
+        return result
+    if publication.idempotency_key is not None:
+        return IdempotencyKeyReused("this Idempotency-Key was used for an event with other content")
+    return EventIdConflict(f"the event id {result.event_id} is taken by an event of other content")
