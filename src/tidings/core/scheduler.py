@@ -190,7 +190,10 @@ class Scheduler:
         """
         flight = self._slots.give_back(delivery.seq)
         self._roster.known.pop(delivery.seq, None)
-        flight.endpoint.caught_up = False
+        endpoint = flight.endpoint
+        endpoint.caught_up = False
+        endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
+        endpoint.due_spilled = True
 
     def result_recorded(
         self, delivery: Delivery, *, has_ended: bool, next_in_lane: Delivery | None, now_ms: int

@@ -88,8 +88,12 @@ class Turns:
         """The row to send for the endpoint whose turn it is; None if it may not send after all."""
         while endpoint.manual:
             delivery = endpoint.manual.popleft()
-            if self._roster.is_present(delivery) and endpoint.may_send():
-                return delivery
+            if self._roster.is_present(delivery):
+                if endpoint.may_send():
+                    return delivery
+                # Paused since it was asked for: the row is due, and is read again on resume.
+                self._roster.known.pop(delivery.seq)
+                endpoint.due_spilled = True
         if endpoint.free_at_ms() > now_ms:
             return None
         again_allowed = self._slots.allow_again()

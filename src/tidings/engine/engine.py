@@ -42,7 +42,7 @@ class Engine:
         self._store = store
         self._clock = clock
         self._replaying = Replaying(store, clock)
-        self._maintenance = Maintenance(
+        self.maintenance = Maintenance(
             store,
             self.dispatcher.scheduler,
             clock,
@@ -72,7 +72,7 @@ class Engine:
         await self._replaying.restore()
         self._running = [
             asyncio.create_task(self._replaying.run()),
-            asyncio.create_task(self._maintenance.run()),
+            asyncio.create_task(self.maintenance.run()),
         ]
         self.dispatcher.start()
 
@@ -108,7 +108,7 @@ class Engine:
             (
                 "tidings_audit_rows_missing",
                 "Deliveries that the audit found and nobody would have sent. More than 0 is a bug.",
-                lambda: self._maintenance.rows_missing,
+                lambda: self.maintenance.rows_missing,
             ),
         ):
             self.telemetry.gauge(name, meaning, value)

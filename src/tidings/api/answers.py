@@ -1,0 +1,61 @@
+"""Answers: what an endpoint gives back, and how it goes over the wire."""
+
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+T_co = TypeVar("T_co", covariant=True)
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+NO_STORE: Final = (b"cache-control", b"no-store")
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_JSON: Final = b"application/json"
+_NO_CONTENT: Final = 204
+
+encode: Final = msgspec.json.Encoder().encode
+
+
+class Encoded(msgspec.Struct, frozen=True, gc=False):
+    """Content that is bytes already."""
+
+    body: bytes
+    media_type: bytes = _JSON
+
+
+class Answer(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
+    """What an endpoint answers. The status stands with its route."""
+
+    content: T_co | Encoded
+    headers: Headers = ()
+
+
+NOTHING: Final[Answer[None]] = Answer(None)
+"""The answer without content."""
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """An answer ready to be sent: an ASGI application that says one thing."""
+
+    status: int
+    body: bytes
+    media_type: bytes = _JSON
+    headers: Headers = ()
+
+    @classmethod
+    def of(cls, status: int, answer: Answer[Any]) -> "Response":
+        """The answer of a route under its status."""
+        content = answer.content
+        if isinstance(content, Encoded):
+            return cls(status, content.body, content.media_type, answer.headers)
+        body = b"" if status == _NO_CONTENT else encode(content)
+        return cls(status, body, _JSON, answer.headers)
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [_NOSNIFF, *self.headers]
+        if self.status != _NO_CONTENT:
+            headers.append((b"content-type", self.media_type))
+            headers.append((b"content-length", b"%d" % len(self.body)))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})

@@ -1,0 +1,86 @@
+"""The API as one ASGI application."""
+
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.routing import Route as PathRoute
+
+from tidings.api.answers import Response, encode
+from tidings.api.authentication import Authenticator, LoopbackOnly
+from tidings.api.bodies import JSON, MERGE_PATCH, BodyReader
+from tidings.api.call import Documents
+from tidings.api.dispatch import Operation, Resource
+from tidings.api.docs_page import docs_page
+from tidings.api.openapi import openapi_document
+from tidings.api.problems import MethodNotAllowed, Problems
+from tidings.api.publishing import event_reader, events_reader
+from tidings.api.route import Route
+from tidings.api.routes import ROUTES
+from tidings.api.services import ApiSettings, Services
+from tidings.api.wire.events import PublishEventRequest, PublishEventsRequest
+from tidings.core import limits, strict_json
+from tidings.core.refusals import NotFound
+
+
+def create_app(services: Services) -> Starlette:
+    """The application that answers with these services."""
+    settings = services.settings
+    problems = Problems(settings.public_url)
+    document = openapi_document(ROUTES, settings)
+    documents = Documents(encode(document), docs_page(document))
+    authenticator = Authenticator(services.access, is_dev=settings.is_dev)
+    paths: dict[str, dict[str, Operation]] = {}
+    for route in ROUTES:
+        operation = Operation(route, services, documents, authenticator, _reader(route, settings))
+        paths.setdefault(route.path, {})[route.method] = operation
+    app = Starlette(
+        routes=[
+            PathRoute(path, Resource(operations, problems), methods=list(operations))
+            for path, operations in paths.items()
+        ],
+        middleware=[Middleware(LoopbackOnly, problems)] if settings.is_dev else [],
+        exception_handlers={HTTPException: _Astray(problems)},
+    )
+    # A redirect would be no problem+json, and would be built from the Host header.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _reader(route: Route, settings: ApiSettings) -> BodyReader[Any] | None:
+    """What reads the bodies of a route."""
+    if route.body_type is None:
+        return None
+    if route.body_type is PublishEventRequest:
+        return event_reader(settings.event_bytes_max)
+    if route.body_type is PublishEventsRequest:
+        return events_reader()
+    return BodyReader(
+        route.body_type,
+        bytes_max=limits.REQUEST_BYTES_MAX,
+        check=strict_json.check_document,
+        media_types=frozenset({JSON, MERGE_PATCH} if route.method == "PATCH" else {JSON}),
+    )
+
+
+class _Astray:
+    """Answers requests that no route fits."""
+
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
+
+    async def __call__(self, _request: Request, fault: Exception) -> Any:
+        assert isinstance(fault, HTTPException)
+        if fault.status_code != MethodNotAllowed.status:
+            return self._problems.answer(NotFound("there is nothing at this path"))
+        return self._method_not_allowed(fault)
+
+    def _method_not_allowed(self, fault: HTTPException) -> Response:
+        allowed = (fault.headers or {}).get("Allow", "")
+        return self._problems.fault(
+            MethodNotAllowed(
+                f"this path knows {allowed}", headers=((b"allow", allowed.encode("ascii")),)
+            )
+        )

@@ -1,0 +1,61 @@
+"""One request as an endpoint sees it: who asks, for what, and the verbs to answer with."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from tidings.api.services import Services
+from tidings.core.grammar import unquoted_idempotency_key
+from tidings.core.identifier import PUBLIC_ID
+from tidings.core.refusals import NotFound, ValidationFailed
+from tidings.core.timestamp import timestamp_ms
+from tidings.operations.access import Principal
+
+
+class Documents(msgspec.Struct, frozen=True):
+    """What the API says about itself, written once when the server starts."""
+
+    openapi: bytes
+    page: bytes
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request whose caller is known and may make it. Query and body come beside it."""
+
+    services: Services
+    documents: Documents
+    principal: Principal
+    headers: Mapping[bytes, bytes]
+    path_text: str
+
+    @property
+    def path_id(self) -> str:
+        """The id in the path. Raises `NotFound` for what can be the id of nothing."""
+        if PUBLIC_ID.fullmatch(self.path_text) is None:
+            raise NotFound("there is no such thing")
+        return self.path_text
+
+    @property
+    def idempotency_key(self) -> str | None:
+        """The ``Idempotency-Key``, if there is one. Raises `ValidationFailed`."""
+        value = self.headers.get(b"idempotency-key")
+        if value is None:
+            return None
+        key = unquoted_idempotency_key(value.decode("latin-1"))
+        if key is None:
+            raise ValidationFailed("an Idempotency-Key has 1 to 255 visible ASCII characters")
+        return key
+
+    def location(self, path: str) -> tuple[bytes, bytes]:
+        """The header that says where something is."""
+        return b"location", f"{self.services.settings.public_url}{path}".encode("ascii")
+
+
+def moment_ms(name: str, text: str | None) -> int | None:
+    """A moment that a client wrote. Raises `ValidationFailed`."""
+    if text is None:
+        return None
+    at_ms = timestamp_ms(text)
+    if at_ms is None:
+        raise ValidationFailed(f"{name} is no moment as RFC 3339 writes it, with an offset")
+    return at_ms

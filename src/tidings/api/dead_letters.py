@@ -1,0 +1,63 @@
+"""Dead letters over HTTP: looked through, delivered again, discarded."""
+
+from tidings.api.answers import NOTHING, Answer
+from tidings.api.call import Call, moment_ms
+from tidings.api.deliveries import delivery_page
+from tidings.api.wire.deliveries import (
+    BegunReplay,
+    Delivery,
+    DeliveryPage,
+    ReplayDeadLettersRequest,
+    begun_replay,
+    shown_delivery,
+)
+from tidings.api.wire.queries import DeadLetterListQuery, TenantQuery
+from tidings.core.delivery import DeliveryStatus
+from tidings.ports.records import DeliveryFilter, ReplayScope
+
+
+async def list_all(call: Call, query: DeadLetterListQuery) -> Answer[DeliveryPage]:
+    """List dead letters, newest first."""
+    wanted = DeliveryFilter(
+        call.principal.tenants(query.tenant_id),
+        status=DeliveryStatus.DEAD_LETTERED,
+        subscription_id=query.subscription_id,
+        event_id=query.event_id,
+        since_ms=moment_ms("since", query.since),
+        until_ms=moment_ms("until", query.until),
+    )
+    return await delivery_page(call, query, wanted)
+
+
+async def replay(call: Call, query: TenantQuery) -> Answer[Delivery]:
+    """Deliver a dead letter again, with the whole schedule."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    replayed = await call.services.replays.replay_dead_letter(tenant_id, call.path_id)
+    return Answer(shown_delivery(replayed))
+
+
+async def replay_many(
+    call: Call, query: TenantQuery, body: ReplayDeadLettersRequest
+) -> Answer[BegunReplay]:
+    """Deliver many dead letters again.
+
+    It goes on in the background; `GET /replays/{replayId}` tells how far it is. Those of
+    subscriptions that take no events are skipped.
+    """
+    scope = ReplayScope(
+        call.principal.tenant(query.tenant_id),
+        "dead",
+        subscription_id=body.subscription_id,
+        patterns=body.event_type,
+        since_ms=moment_ms("since", body.since),
+        until_ms=moment_ms("until", body.until),
+    )
+    begun = await call.services.replays.replay_many(scope, is_dry_run=body.dry_run)
+    return Answer(begun_replay(begun))
+
+
+async def discard(call: Call, query: TenantQuery) -> Answer[None]:
+    """Give a dead letter up. Its history stays."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    await call.services.replays.discard(tenant_id, call.path_id)
+    return NOTHING

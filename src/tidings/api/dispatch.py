@@ -1,0 +1,137 @@
+"""From a request to its endpoint and back: what every route has in its way, in its order.
+
+The key comes first, then its scope, then query and body; so nobody learns from an answer what they
+may not ask for, and bytes of strangers are not parsed. All of it is decided here, once.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
+
+from tidings.api.answers import Response
+from tidings.api.authentication import Authenticator
+from tidings.api.bodies import BodyReader, invalid
+from tidings.api.call import Call, Documents
+from tidings.api.problems import HttpFault, InternalError, MethodNotAllowed, Problems
+from tidings.api.route import Route
+from tidings.api.services import Services
+from tidings.core.refusals import Refusal, Unavailable, ValidationFailed
+from tidings.operations.access import EVERYBODY
+from tidings.ports.store import StoreUnavailable
+
+_LOG = logging.getLogger(__name__)
+_QUERY_PARAMETERS_MAX = 50
+
+
+class Operation:
+    """A route made ready to be called."""
+
+    def __init__(
+        self,
+        route: Route,
+        services: Services,
+        documents: Documents,
+        authenticator: Authenticator,
+        reader: BodyReader[Any] | None,
+    ) -> None:
+        self._route = route
+        self._services = services
+        self._documents = documents
+        self._authenticator = authenticator
+        self._reader = reader
+        self._wants_query = "query" in route.parameters
+
+    async def run(self, scope: Scope, receive: Receive) -> Response:
+        """Answer a request. Raises what the endpoint refuses."""
+        route = self._route
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        principal = EVERYBODY
+        if route.scope is not None:
+            principal = self._authenticator.principal(headers)
+            principal.require(route.scope)
+        given: dict[str, Any] = {}
+        query_string: bytes = scope["query_string"]
+        if self._wants_query or query_string:
+            query = decoded_query(query_string, route.query_type)
+            if self._wants_query:
+                given["query"] = query
+        if self._reader is not None:
+            given["body"] = await self._reader.read(headers, receive)
+        path_text = next(iter(scope["path_params"].values()), "")
+        call = Call(self._services, self._documents, principal, headers, path_text)
+        return Response.of(route.status, await route.endpoint(call, **given))
+
+
+class Resource:
+    """Everything that can be done at one path, as an ASGI application."""
+
+    def __init__(self, operations: Mapping[str, Operation], problems: Problems) -> None:
+        self._operations = dict(operations)
+        if "GET" in self._operations:
+            # The server leaves out the body.
+            self._operations["HEAD"] = self._operations["GET"]
+        self._problems = problems
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._respond(scope, receive)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+        operation = self._operations.get(scope["method"])
+        try:
+            if operation is None:
+                raise method_not_allowed(self._operations)
+            return await operation.run(scope, receive)
+        except Refusal as refusal:
+            return self._problems.answer(refusal)
+        except HttpFault as fault:
+            return self._problems.fault(fault)
+        except StoreUnavailable:
+            _LOG.warning("the store is unavailable", exc_info=True)
+            return self._problems.answer(Unavailable("the database cannot be used at the moment"))
+        except ClientDisconnect:
+            raise
+        except Exception:
+            _LOG.exception("a request failed", extra={"path": scope["path"]})
+            return self._problems.fault(
+                InternalError("something went wrong on our side; the log of the server tells what")
+            )
+
+
+def method_not_allowed(methods: Mapping[str, object]) -> MethodNotAllowed:
+    """The no to a method that a path does not know."""
+    allowed = ", ".join(sorted(methods))
+    return MethodNotAllowed(
+        f"this path knows {allowed}", headers=((b"allow", allowed.encode("ascii")),)
+    )
+
+
+def decoded_query(query_string: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:
+    """The query parameters. Raises `ValidationFailed` for unknown, repeated and wrong ones."""
+    try:
+        pairs = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_QUERY_PARAMETERS_MAX,
+        )
+    except ValueError:
+        raise ValidationFailed("the query cannot be read") from None
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise ValidationFailed("a query parameter is given twice")
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as fault:
+        refusal = invalid("", fault)
+        (place,) = refusal.faults
+        name = place.pointer.removeprefix("/")
+        raise ValidationFailed(f"the query parameter {name} is not valid: {place.detail}") from None

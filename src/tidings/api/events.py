@@ -1,0 +1,61 @@
+"""Events over HTTP, once they are published: looked up, delivered again, erased."""
+
+from tidings.api.answers import NOTHING, Answer
+from tidings.api.call import Call, moment_ms
+from tidings.api.pagination import read_page
+from tidings.api.wire.events import (
+    ListedEventPage,
+    ReplayedEvent,
+    ReplayEventRequest,
+    ShownEvent,
+    listed_event,
+    shown_event,
+)
+from tidings.api.wire.queries import EventListQuery, TenantQuery
+from tidings.ports.records import EventFilter
+
+
+async def list_all(call: Call, query: EventListQuery) -> Answer[ListedEventPage]:
+    """List events, newest first, without their data."""
+    wanted = EventFilter(
+        call.principal.tenants(query.tenant_id),
+        patterns=query.event_type,
+        since_ms=moment_ms("since", query.since),
+        until_ms=moment_ms("until", query.until),
+    )
+    records, cursor = await read_page(
+        call.services.settings.cursor_key,
+        ("events", wanted),
+        query,
+        lambda before, limit: call.services.inspection.events(
+            wanted, before=None if before is None else int(before), limit=limit
+        ),
+        lambda record: str(record.seq),
+    )
+    return Answer(ListedEventPage(items=[listed_event(one) for one in records], next_cursor=cursor))
+
+
+async def show(call: Call, query: TenantQuery) -> Answer[ShownEvent]:
+    """Get an event with its data."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    return Answer(shown_event(await call.services.inspection.event(tenant_id, call.path_id)))
+
+
+async def replay(call: Call, query: TenantQuery, body: ReplayEventRequest) -> Answer[ReplayedEvent]:
+    """Deliver an event again, to one subscription even if it never matched, or to all that do.
+
+    Deliveries of it that are unfinished are left alone.
+    """
+    deliveries = await call.services.replays.replay_event(
+        call.principal.tenant(query.tenant_id),
+        call.path_id,
+        subscription_id=body.subscription_id,
+    )
+    return Answer(ReplayedEvent(event_id=call.path_id, deliveries=deliveries))
+
+
+async def erase_data(call: Call, query: TenantQuery) -> Answer[None]:
+    """Erase an event's data for good. Its unfinished deliveries are cancelled."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    await call.services.replays.erase_event_data(tenant_id, call.path_id)
+    return NOTHING

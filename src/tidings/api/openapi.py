@@ -1,0 +1,227 @@
+"""The OpenAPI 3.1 document, generated from the table of routes and the types on the wire.
+
+Nothing is described twice: what a route takes and gives is its endpoint's signature, what a member
+may hold is the type that decodes it, and what an operation does is its endpoint's docstring.
+"""
+
+import inspect
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import msgspec
+
+from tidings.api.bodies import JSON, MERGE_PATCH
+from tidings.api.problems import MEDIA_TYPE, Kind, all_kinds, status_of
+from tidings.api.route import Route
+from tidings.api.services import ApiSettings
+from tidings.api.wire.events import PublishEventRequest, WebhookEvent
+from tidings.api.wire.problems import Problem
+
+Object = dict[str, Any]
+
+_REFERENCE: Final = "#/components/schemas/{name}"
+_SECURITY: Final = "apiKey"
+_PLAIN_CONTENT: Final[dict[Any, str]] = {bytes: "text/plain", str: "text/html"}
+_FIRST_REFUSAL: Final = 400
+_STRING: Final[Object] = {"type": "string"}
+
+_HEADERS: Final[dict[str, str]] = {
+    "Idempotency-Key": "Names the request, so that a repeat has no further effect.",
+    "If-Match": "The ETag that the subscription must still have.",
+    "Location": "Where it can be looked up; begins with the public URL of this server.",
+    "ETag": "The version of the subscription, for `If-Match`.",
+    "Idempotent-Replay": "`true` on the answer to a repeat.",
+    "WWW-Authenticate": "`Bearer`.",
+    "Retry-After": "After how many seconds a repeat makes sense.",
+}
+_REFUSAL_HEADERS: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
+
+
+def openapi_document(routes: Sequence[Route], settings: ApiSettings) -> Object:
+    """The document for these routes."""
+    schemas = _Schemas(routes)
+    paths: Object = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tidings",
+            "version": settings.version,
+            "description": "Webhooks: subscribe, publish, deliver, retry, replay.",
+        },
+        "servers": [{"url": settings.public_url}],
+        "paths": paths,
+        "webhooks": {"event": {"post": _delivery(schemas)}},
+        "components": {
+            "schemas": schemas.components,
+            "securitySchemes": {
+                _SECURITY: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key. What each operation needs stands as its role.",
+                }
+            },
+        },
+    }
+
+
+class _Schemas:
+    """The schemas of all types on the wire, made at once so that they share their parts."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        kinds = [PublishEventRequest, Problem, WebhookEvent]
+        queries = [route.query_type for route in routes]
+        bodies = [route.body_type for route in routes if route.body_type is not None]
+        answers = [route.content_type for route in routes if _is_json(route.content_type)]
+        self._kinds = list(dict.fromkeys([*kinds, *queries, *bodies, *answers]))
+        found, components = msgspec.json.schema_components(self._kinds, ref_template=_REFERENCE)
+        self._found = dict(zip(self._kinds, found, strict=True))
+        self._queries = {query: components.pop(query.__name__) for query in dict.fromkeys(queries)}
+        code = components["Problem"]["properties"]["code"]
+        code["enum"] = sorted(kind.code for kind in all_kinds())
+        self.components = dict(sorted(components.items()))
+
+    def reference(self, kind: Any) -> Object:
+        """The schema of a type, by reference."""
+        found: Object = self._found[kind]
+        return found
+
+    def parameters(self, query: type[msgspec.Struct]) -> list[Object]:
+        """The query parameters that a type stands for."""
+        return [
+            {"name": name, "in": "query", "required": False, **_described(schema)}
+            for name, schema in self._queries[query]["properties"].items()
+        ]
+
+
+def _is_json(content: Any) -> bool:
+    return content is not None and content not in _PLAIN_CONTENT
+
+
+def _operation(route: Route, schemas: _Schemas) -> Object:
+    summary, _, more = (inspect.getdoc(route.endpoint) or "").partition("\n\n")
+    operation: Object = {
+        "operationId": _operation_id(route),
+        "tags": [route.path.split("/")[1]],
+        "summary": summary.rstrip("."),
+    }
+    if more:
+        operation["description"] = more
+    operation["security"] = [] if route.scope is None else [{_SECURITY: [route.scope.value]}]
+    parameters = [
+        *(_parameter(name, "path") for name in re.findall(r"{(\w+)}", route.path)),
+        *schemas.parameters(route.query_type),
+        *(_parameter(name, "header") for name in route.takes),
+    ]
+    if parameters:
+        operation["parameters"] = parameters
+    if route.body_type is not None:
+        operation["requestBody"] = _request_body(route, schemas)
+    operation["responses"] = _responses(route, schemas)
+    return operation
+
+
+def _operation_id(route: Route) -> str:
+    words = re.findall(r"\w+", route.path)
+    return "-".join((route.method.lower(), *words))
+
+
+def _parameter(name: str, place: str) -> Object:
+    found: Object = {"name": name, "in": place, "required": place == "path", "schema": _STRING}
+    if name in _HEADERS:
+        found["description"] = _HEADERS[name]
+    return found
+
+
+def _described(schema: Object) -> Object:
+    """A schema with its description beside it, where people look for it."""
+    inner = dict(schema)
+    description = inner.pop("description", None)
+    return {"schema": inner} | ({"description": description} if description else {})
+
+
+def _request_body(route: Route, schemas: _Schemas) -> Object:
+    body_type = route.body_type
+    assert body_type is not None
+    media_types = [JSON, MERGE_PATCH] if route.method == "PATCH" else [JSON]
+    content = {"schema": schemas.reference(body_type)}
+    is_required = any(field.required for field in msgspec.structs.fields(body_type))
+    return {
+        "required": is_required,
+        "content": {media_type.decode(): content for media_type in media_types},
+    }
+
+
+def _responses(route: Route, schemas: _Schemas) -> Object:
+    responses: Object = {}
+    if route.status < _FIRST_REFUSAL:
+        responses[str(route.status)] = _success(route, schemas)
+    by_status = sorted(route.refusals, key=status_of)
+    for status, kinds in groupby(by_status, key=status_of):
+        responses[str(status)] = _refusal(status, kinds, schemas)
+    return responses
+
+
+def _success(route: Route, schemas: _Schemas) -> Object:
+    content = route.content_type
+    response: Object = {"description": "Done." if content is None else "As asked."}
+    if route.gives:
+        response["headers"] = {name: _header(name) for name in route.gives}
+    if _is_json(content):
+        response["content"] = {JSON.decode(): {"schema": schemas.reference(content)}}
+    elif content is not None:
+        response["content"] = {_PLAIN_CONTENT[content]: {"schema": _STRING}}
+    return response
+
+
+def _refusal(status: int, kinds: Iterable[Kind], schemas: _Schemas) -> Object:
+    meanings = [f"`{kind.code}`: {_first_line(kind)}" for kind in kinds]
+    response: Object = {
+        "description": "\n".join(meanings),
+        "content": {MEDIA_TYPE.decode(): {"schema": schemas.reference(Problem)}},
+    }
+    if status in _REFUSAL_HEADERS:
+        name = _REFUSAL_HEADERS[status]
+        response["headers"] = {name: _header(name)}
+    return response
+
+
+def _first_line(kind: Kind) -> str:
+    return (inspect.getdoc(kind) or "").split("\n", 1)[0]
+
+
+def _header(name: str) -> Object:
+    return {"description": _HEADERS[name], "schema": _STRING}
+
+
+def _delivery(schemas: _Schemas) -> Object:
+    """What a receiver gets, and how its answer is read."""
+    meanings = {
+        "2XX": "Delivered. The body of the answer does not matter.",
+        "410": "Nothing more is wanted: the subscription is disabled.",
+        "429": "Later, please: tried again, after `Retry-After` if it is given.",
+        "default": "Not delivered: tried again by the retry policy.",
+    }
+    headers = {
+        "webhook-id": "The event's id: the same on every attempt, retry and replay.",
+        "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
+        "webhook-signature": "`v1,` and an HMAC-SHA256 over id, timestamp and body in base64; "
+        "one for each live secret, separated by spaces.",
+    }
+    return {
+        "operationId": "deliver-event",
+        "summary": "An event, as it is sent to a subscription's callback URL",
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": _STRING, "description": text}
+            for name, text in headers.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {JSON.decode(): {"schema": schemas.reference(WebhookEvent)}},
+        },
+        "responses": {status: {"description": text} for status, text in meanings.items()},
+    }

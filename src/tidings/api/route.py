@@ -1,0 +1,95 @@
+"""A route: a method and a path, who may call it, and what may come of it.
+
+What its endpoint takes and gives is read from the endpoint's own signature: a parameter `query`, a
+parameter `body`, and the content of its `Answer`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+
+from tidings.api.answers import Answer
+from tidings.api.problems import InternalError, Kind, RequestTimeout, status_of
+from tidings.api.wire.queries import ListQuery, NoQuery
+from tidings.core.refusals import (
+    InvalidCursor,
+    MalformedJson,
+    MissingScope,
+    NotFound,
+    Refusal,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+    WrongTenant,
+)
+from tidings.operations.access import Scope
+
+Endpoint = Callable[..., Awaitable[Answer[Any]]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One row of the table of routes.
+
+    Without a `scope` the route is open to everybody. `takes` and `gives` name the headers that it
+    reads and adds; `refuses` are the refusals that do not follow from its shape.
+    """
+
+    method: str
+    path: str
+    scope: Scope | None
+    endpoint: Endpoint
+    status: int = 200
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    refuses: tuple[type[Refusal], ...] = ()
+
+    @cached_property
+    def query_type(self) -> type[msgspec.Struct]:
+        """What the query may hold."""
+        kind: type[msgspec.Struct] = self._types.get("query", NoQuery)
+        return kind
+
+    @cached_property
+    def body_type(self) -> type[msgspec.Struct] | None:
+        """What the body holds; None where none is read."""
+        return self._types.get("body")
+
+    @cached_property
+    def content_type(self) -> Any:
+        """What the answer holds; None where it is empty."""
+        (content,) = get_args(self._types["return"])
+        return None if content is type(None) else content
+
+    @cached_property
+    def parameters(self) -> frozenset[str]:
+        """Which of query and body the endpoint wants."""
+        return frozenset(self._types) & {"query", "body"}
+
+    @cached_property
+    def refusals(self) -> tuple[Kind, ...]:
+        """Every no that the route may answer."""
+        found: list[Kind] = [ValidationFailed, *self.refuses]
+        if self.scope is not None:
+            found += [Unauthorized, MissingScope, WrongTenant]
+        if "{" in self.path:
+            found.append(NotFound)
+        if self.body_type is not None:
+            found += [MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType]
+        if issubclass(self.query_type, ListQuery):
+            found.append(InvalidCursor)
+        return (*dict.fromkeys(found), InternalError, Unavailable)
+
+    @cached_property
+    def statuses(self) -> frozenset[int]:
+        """Every status that the route may answer."""
+        return frozenset({self.status, *map(status_of, self.refusals)})
+
+    @cached_property
+    def _types(self) -> dict[str, Any]:
+        return get_type_hints(self.endpoint, include_extras=True)

@@ -1,0 +1,43 @@
+"""What the API works with: the verbs, and the few settings that concern HTTP."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tidings.core import limits
+from tidings.operations.access import Access
+from tidings.operations.inspection import Inspection
+from tidings.operations.publish import Publisher
+from tidings.operations.replay import Replays
+from tidings.operations.subscriptions import Subscriptions
+from tidings.operations.tenants import Tenants
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What an operator decides about the API.
+
+    `public_url` begins every URL that we answer and has no slash at its end. In development mode
+    (`is_dev`) no key is needed, and only this computer is answered. `cursor_key` protects cursors:
+    the same on all servers of one database, and secret.
+    """
+
+    public_url: str
+    cursor_key: bytes
+    version: str
+    is_dev: bool = False
+    event_bytes_max: int = limits.EVENT_BYTES_MAX_DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The verbs that routes call. `readiness` answers why the server is not ready, if it is not."""
+
+    settings: ApiSettings
+    access: Access
+    publisher: Publisher
+    subscriptions: Subscriptions
+    inspection: Inspection
+    replays: Replays
+    tenants: Tenants
+    readiness: Callable[[], Awaitable[list[str]]]
+    metrics: Callable[[], bytes]

@@ -1,0 +1,208 @@
+"""Webhook subscriptions over HTTP."""
+
+import hashlib
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from tidings.api.answers import NO_STORE, NOTHING, Answer, Encoded, Headers, encode
+from tidings.api.call import Call, moment_ms
+from tidings.api.etags import etag_header, precondition
+from tidings.api.pagination import read_page
+from tidings.api.wire.deliveries import (
+    BegunReplay,
+    ReplaySubscriptionRequest,
+    ShownAttempt,
+    begun_replay,
+    shown_attempt,
+)
+from tidings.api.wire.queries import SubscriptionListQuery, TenantQuery
+from tidings.api.wire.subscriptions import (
+    CreateWebhookSubscriptionRequest,
+    PatchWebhookSubscriptionRequest,
+    RotatedSecret,
+    RotateSecretRequest,
+    SendTestRequest,
+    ShownSecrets,
+    WebhookSubscription,
+    WebhookSubscriptionPage,
+    reworded,
+    shown_rotation,
+    shown_secret,
+    shown_subscription,
+    wish_of_request,
+)
+from tidings.core.health import HEALTHY
+from tidings.core.subscription import Subscription
+from tidings.operations.subscriptions import TEST_EVENT_TYPE, IdempotentRequest
+from tidings.ports.records import ReplayScope, SubscriptionFilter, SubscriptionRecord
+
+_PATH: Final = "/webhook-subscriptions/"
+
+
+class _Identified(msgspec.Struct, rename="camel"):
+    subscription_id: str
+
+
+_IDENTIFIED: Final = msgspec.json.Decoder(_Identified)
+
+
+async def create(call: Call, body: CreateWebhookSubscriptionRequest) -> Answer[WebhookSubscription]:
+    """Create a webhook subscription.
+
+    The secret stands in this answer and never again in one without `secrets:read`. A repeat with
+    the same `Idempotency-Key` gets the same answer for 24 hours.
+    """
+    tenant_id = call.principal.tenant(body.tenant_id)
+    request = None
+    key = call.idempotency_key
+    if key is not None:
+        asked = hashlib.sha256(encode((tenant_id, body))).digest()
+        request = IdempotentRequest(key, asked, lambda made: encode(_with_secret(made)))
+    created = await call.services.subscriptions.create(
+        tenant_id, wish_of_request(body), secret=body.secret, request=request
+    )
+    if isinstance(created, Subscription):
+        answer = encode(_with_secret(created))
+        tag: Headers = (etag_header(created),)
+    else:
+        answer, tag = created.answer, ()
+    location = call.location(_PATH + _IDENTIFIED.decode(answer).subscription_id)
+    return Answer(Encoded(answer), (location, NO_STORE, *tag))
+
+
+async def show(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+    """Get a webhook subscription."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    return _answer(await call.services.inspection.subscription(tenant_id, call.path_id))
+
+
+async def list_all(call: Call, query: SubscriptionListQuery) -> Answer[WebhookSubscriptionPage]:
+    """List webhook subscriptions, newest first."""
+    wanted = SubscriptionFilter(
+        call.principal.tenants(query.tenant_id),
+        event_type=query.event_type,
+        status=query.status,
+        since_ms=moment_ms("since", query.since),
+        until_ms=moment_ms("until", query.until),
+    )
+    records, cursor = await read_page(
+        call.services.settings.cursor_key,
+        ("subscriptions", wanted),
+        query,
+        lambda before, limit: call.services.inspection.subscriptions(
+            wanted, before=before, limit=limit
+        ),
+        lambda record: record.subscription.subscription_id,
+    )
+    items = [shown_subscription(one.subscription, one.health) for one in records]
+    return Answer(WebhookSubscriptionPage(items=items, next_cursor=cursor))
+
+
+async def change(
+    call: Call, query: TenantQuery, body: PatchWebhookSubscriptionRequest
+) -> Answer[WebhookSubscription]:
+    """Change a webhook subscription by a merge patch.
+
+    Unfinished deliveries use the new URL, headers and policy; a new `eventType` concerns later
+    events. With `If-Match` it is changed only in the version that the ETag stands for.
+    """
+    record = await call.services.subscriptions.change(
+        call.principal.tenant(query.tenant_id),
+        call.path_id,
+        lambda wish: reworded(wish, body),
+        precondition=precondition(call.headers),
+    )
+    return _answer(record)
+
+
+async def delete(call: Call, query: TenantQuery) -> Answer[None]:
+    """Delete a webhook subscription. Its unfinished deliveries are cancelled."""
+    await call.services.subscriptions.delete(
+        call.principal.tenant(query.tenant_id),
+        call.path_id,
+        precondition=precondition(call.headers),
+    )
+    return NOTHING
+
+
+async def pause(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+    """Hold deliveries back. New events still create deliveries, which wait."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    return _answer(await call.services.subscriptions.pause(tenant_id, call.path_id))
+
+
+async def resume(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+    """Send again, and forget the endpoint's failures."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    return _answer(await call.services.subscriptions.resume(tenant_id, call.path_id))
+
+
+async def disable(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+    """Switch a subscription off. Its unfinished deliveries become dead letters."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    return _answer(await call.services.subscriptions.disable(tenant_id, call.path_id))
+
+
+async def show_secrets(call: Call, query: TenantQuery) -> Answer[ShownSecrets]:
+    """Get the secrets that sign at this moment."""
+    tenant_id = call.principal.tenant(query.tenant_id)
+    secrets = await call.services.subscriptions.secrets(tenant_id, call.path_id)
+    return Answer(ShownSecrets(secrets=[shown_secret(one) for one in secrets]), (NO_STORE,))
+
+
+async def rotate_secret(
+    call: Call, query: TenantQuery, body: RotateSecretRequest
+) -> Answer[RotatedSecret]:
+    """Sign with a new secret, and for a while with the previous ones too."""
+    rotated = await call.services.subscriptions.rotate(
+        call.principal.tenant(query.tenant_id),
+        call.path_id,
+        secret=body.secret,
+        overlap_seconds=body.overlap_seconds,
+    )
+    return Answer(shown_rotation(rotated), (NO_STORE,))
+
+
+async def send_test(call: Call, query: TenantQuery, body: SendTestRequest) -> Answer[ShownAttempt]:
+    """Send a signed test event now, also while paused, and tell what came of it.
+
+    The event is stored nowhere, and the attempt is told here alone.
+    """
+    tested = await call.services.subscriptions.test(
+        call.principal.tenant(query.tenant_id),
+        call.path_id,
+        event_type=body.event_type or TEST_EVENT_TYPE,
+        data=b"{}" if body.data is UNSET else bytes(body.data),
+    )
+    return Answer(shown_attempt(tested.attempt, tested.event_id))
+
+
+async def replay(
+    call: Call, query: TenantQuery, body: ReplaySubscriptionRequest
+) -> Answer[BegunReplay]:
+    """Deliver again what a subscription did not get, or all of it.
+
+    It goes on in the background; `GET /replays/{replayId}` tells how far it is. What is unfinished
+    is skipped.
+    """
+    scope = ReplayScope(
+        call.principal.tenant(query.tenant_id),
+        body.only,
+        subscription_id=call.path_id,
+        patterns=body.event_type,
+        since_ms=moment_ms("since", body.since),
+        until_ms=moment_ms("until", body.until),
+    )
+    begun = await call.services.replays.replay_many(scope, is_dry_run=body.dry_run)
+    return Answer(begun_replay(begun))
+
+
+def _answer(record: SubscriptionRecord) -> Answer[WebhookSubscription]:
+    subscription = record.subscription
+    return Answer(shown_subscription(subscription, record.health), (etag_header(subscription),))
+
+
+def _with_secret(subscription: Subscription) -> WebhookSubscription:
+    return shown_subscription(subscription, HEALTHY, with_secret=True)

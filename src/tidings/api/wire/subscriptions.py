@@ -1,0 +1,318 @@
+"""Webhook subscriptions on the wire."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tidings.api.wire.base import (
+    Body,
+    EventType,
+    JsonObject,
+    Page,
+    Patterns,
+    PublicId,
+    Secret,
+    Shown,
+    ShownMoment,
+    moment,
+    moment_or_null,
+)
+from tidings.api.wire.retry_policies import (
+    RetryPolicyBody,
+    RetryPolicyForm,
+    RetryPolicyPatch,
+    retry_policy_body,
+    retry_policy_of,
+)
+from tidings.core import limits
+from tidings.core.health import Health, HealthState
+from tidings.core.merge_patch import merge_patch
+from tidings.core.refusals import NotAvailable
+from tidings.core.retry import DEFAULT_RETRY_POLICY
+from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
+from tidings.operations.signing_secrets import Rotated
+from tidings.operations.wish import Wish
+from tidings.signing import encode_key, key_of_secret
+
+CallbackUrl = Annotated[
+    str,
+    Meta(
+        max_length=limits.CALLBACK_URL_LENGTH_MAX,
+        description="Where events are sent. It is not called before the first of them.",
+        examples=["https://client.example.com/webhooks/order-shipped"],
+        extra_json_schema={"minLength": 1},
+    ),
+]
+_Description = Annotated[str, Meta(max_length=limits.DESCRIPTION_LENGTH_MAX)]
+_HeaderName = Annotated[str, Meta(max_length=limits.CUSTOM_HEADER_NAME_LENGTH_MAX)]
+_HeaderValue = Annotated[str, Meta(max_length=limits.CUSTOM_HEADER_VALUE_LENGTH_MAX)]
+_HEADERS = Meta(
+    max_length=limits.CUSTOM_HEADERS_MAX,
+    description="Sent along with every request, and never shown again.",
+)
+_MetadataName = Annotated[str, Meta(min_length=1, max_length=limits.METADATA_KEY_LENGTH_MAX)]
+_MetadataValue = Annotated[str, Meta(max_length=limits.METADATA_VALUE_LENGTH_MAX)]
+_METADATA = Meta(
+    max_length=limits.METADATA_MEMBERS_MAX, description="The subscriber's own notes; never sent."
+)
+_Rate = Annotated[
+    float,
+    Meta(
+        ge=limits.RATE_PER_SECOND_MIN,
+        le=limits.RATE_PER_SECOND_MAX,
+        description="At most so many requests; null for no limit.",
+    ),
+]
+_Timeout = Annotated[
+    int,
+    Meta(
+        ge=limits.TIMEOUT_SECONDS_MIN,
+        le=limits.TIMEOUT_SECONDS_MAX,
+        description="How long an attempt may take in all.",
+    ),
+]
+_Filter = Annotated[
+    dict[str, Any] | None, Meta(description="Not available yet: anything but null is refused.")
+]
+_PayloadFormat = Annotated[
+    Literal["tidings", "thin", "cloudevents"],
+    Meta(description="Only `tidings` is available yet."),
+]
+_ThinAboveBytes = Annotated[
+    Annotated[int, Meta(ge=0)] | None,
+    Meta(description="Not available yet: anything but null is refused."),
+]
+_DEFAULT_POLICY = retry_policy_body(DEFAULT_RETRY_POLICY)
+
+
+_ShownStatus = Annotated[
+    str,
+    Meta(extra_json_schema={"enum": [one.value for one in Status if one is not Status.DELETED]}),
+]
+
+
+class CreateWebhookSubscriptionRequest(Body):
+    """A wish for events. What is left out, or null, gets its default."""
+
+    event_type: Patterns
+    callback_url: CallbackUrl
+    secret: Secret | None = None
+    description: _Description | None = None
+    filter: _Filter = None
+    headers: Annotated[dict[_HeaderName, _HeaderValue], _HEADERS] | None = None
+    payload_format: _PayloadFormat | None = None
+    thin_above_bytes: _ThinAboveBytes = None
+    ordering_enabled: bool | None = None
+    retry_policy: RetryPolicyForm | None = None
+    rate_limit_per_second: _Rate | None = None
+    timeout_seconds: _Timeout | None = None
+    metadata: Annotated[dict[_MetadataName, _MetadataValue], _METADATA] | None = None
+    tenant_id: PublicId | None = None
+
+
+class PatchWebhookSubscriptionRequest(Body):
+    """A merge patch (RFC 7396): what is left out stays, `null` restores the default.
+
+    Another `callbackUrl` drops the custom headers unless they are given again.
+    """
+
+    event_type: Patterns | UnsetType = UNSET
+    callback_url: CallbackUrl | UnsetType = UNSET
+    description: _Description | UnsetType | None = UNSET
+    filter: _Filter | UnsetType = UNSET
+    headers: Annotated[dict[_HeaderName, _HeaderValue | None], _HEADERS] | UnsetType | None = UNSET
+    payload_format: _PayloadFormat | UnsetType | None = UNSET
+    thin_above_bytes: _ThinAboveBytes | UnsetType = UNSET
+    ordering_enabled: bool | UnsetType | None = UNSET
+    retry_policy: RetryPolicyPatch | UnsetType | None = UNSET
+    rate_limit_per_second: _Rate | UnsetType | None = UNSET
+    timeout_seconds: _Timeout | UnsetType | None = UNSET
+    metadata: (
+        Annotated[dict[_MetadataName, _MetadataValue | None], _METADATA] | UnsetType | None
+    ) = UNSET
+
+
+class RotateSecretRequest(Body):
+    """A new secret, and how long the ones before it still sign."""
+
+    secret: Secret | None = None
+    overlap_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=limits.SECRET_OVERLAP_SECONDS_MAX,
+            description="0 revokes all previous secrets at once.",
+        ),
+    ] = limits.SECRET_OVERLAP_SECONDS_DEFAULT
+
+
+class SendTestRequest(Body):
+    """What the test event says; `tidings.test` without data unless told."""
+
+    event_type: Annotated[
+        EventType | None,
+        Meta(description="`tidings.test`, or an event type that may be published."),
+    ] = None
+    data: JsonObject | UnsetType = UNSET
+
+
+class WebhookSubscription(Shown, kw_only=True):
+    """A subscription. Its secret stands only in the answer to its creation."""
+
+    subscription_id: str
+    tenant_id: str
+    event_type: str
+    callback_url: str
+    secret: str | UnsetType = UNSET
+    standard_webhooks_secret: (
+        Annotated[str, Meta(description="The secret as every Standard Webhooks library takes it.")]
+        | UnsetType
+    ) = UNSET
+    status: _ShownStatus
+    disabled_reason: DisabledReason | None
+    health: HealthState
+    description: str | None
+    filter: None
+    header_names: list[str]
+    payload_format: Literal["tidings"]
+    thin_above_bytes: None
+    ordering_enabled: bool
+    retry_policy: RetryPolicyBody
+    rate_limit_per_second: float | None
+    timeout_seconds: int
+    metadata: dict[str, str]
+    created_at: ShownMoment
+    updated_at: ShownMoment
+
+
+class WebhookSubscriptionPage(Page[WebhookSubscription]):
+    """Subscriptions, newest first."""
+
+
+class ShownSecret(Shown):
+    """A secret that signs."""
+
+    secret: str
+    standard_webhooks_secret: str
+    created_at: ShownMoment
+    expires_at: ShownMoment | None
+
+
+class ShownSecrets(Shown):
+    """The secrets that sign at this moment, newest first."""
+
+    secrets: list[ShownSecret]
+
+
+class RotatedSecret(Shown):
+    """The new secret, and when the previous ones stop signing."""
+
+    secret: str
+    standard_webhooks_secret: str
+    previous_expire_at: ShownMoment
+
+
+def wish_of_request(body: CreateWebhookSubscriptionRequest) -> Wish:
+    """What the subscriber asks for. Raises `NotAvailable` and `ValidationFailed`."""
+    for asked, name in (
+        (body.filter, "filter"),
+        (body.thin_above_bytes, "thinAboveBytes"),
+        (body.payload_format not in (None, "tidings") or None, "payloadFormat"),
+    ):
+        if asked is not None:
+            raise NotAvailable(f"{name} is not available yet; leave it out")
+    return Wish(
+        event_type=body.event_type,
+        callback_url=body.callback_url,
+        description=body.description,
+        headers=body.headers or {},
+        ordering_enabled=body.ordering_enabled or False,
+        retry_policy=retry_policy_of(body.retry_policy or _DEFAULT_POLICY),
+        rate_limit_per_second=body.rate_limit_per_second,
+        timeout_seconds=body.timeout_seconds or limits.TIMEOUT_SECONDS_DEFAULT,
+        metadata=body.metadata or {},
+    )
+
+
+def reworded(wish: Wish, patch: PatchWebhookSubscriptionRequest) -> Wish:
+    """The wish as a merge patch would have it."""
+    present = msgspec.to_builtins(_request_of(wish))
+    changes = msgspec.to_builtins(patch)
+    if changes.get("callbackUrl", wish.callback_url) != wish.callback_url:
+        # The headers may hold credentials of the receiver that the subscription leaves.
+        present["headers"] = {}
+    policy = changes.get("retryPolicy")
+    if policy is not None and policy.keys().isdisjoint(present["retryPolicy"]):
+        present["retryPolicy"] = {}
+    merged = merge_patch(present, changes)
+    return wish_of_request(msgspec.convert(merged, CreateWebhookSubscriptionRequest))
+
+
+def shown_subscription(
+    subscription: Subscription, health: Health, *, with_secret: bool = False
+) -> WebhookSubscription:
+    """The subscription as it is answered."""
+    secret = subscription.secrets[0].secret if with_secret else None
+    assert subscription.status is not Status.DELETED
+    return WebhookSubscription(
+        subscription_id=subscription.subscription_id,
+        tenant_id=subscription.tenant_id,
+        event_type=subscription.event_type,
+        callback_url=subscription.callback_url,
+        secret=UNSET if secret is None else secret,
+        standard_webhooks_secret=UNSET if secret is None else _standard(secret),
+        status=subscription.status.value,
+        disabled_reason=subscription.disabled_reason,
+        health=health.state,
+        description=subscription.description,
+        filter=None,
+        header_names=[name for name, _ in subscription.headers],
+        payload_format="tidings",
+        thin_above_bytes=None,
+        ordering_enabled=subscription.ordering_enabled,
+        retry_policy=retry_policy_body(subscription.retry_policy),
+        rate_limit_per_second=subscription.rate_limit_per_second,
+        timeout_seconds=subscription.timeout_seconds,
+        metadata=dict(subscription.metadata),
+        created_at=moment(subscription.created_at_ms),
+        updated_at=moment(subscription.updated_at_ms),
+    )
+
+
+def shown_secret(secret: SigningSecret) -> ShownSecret:
+    """A secret as it is answered to who may read it."""
+    return ShownSecret(
+        secret=secret.secret,
+        standard_webhooks_secret=_standard(secret.secret),
+        created_at=moment(secret.created_at_ms),
+        expires_at=moment_or_null(secret.expires_at_ms),
+    )
+
+
+def shown_rotation(rotated: Rotated) -> RotatedSecret:
+    """The answer to a rotation."""
+    return RotatedSecret(
+        secret=rotated.secret,
+        standard_webhooks_secret=_standard(rotated.secret),
+        previous_expire_at=moment(rotated.previous_expire_at_ms),
+    )
+
+
+def _request_of(wish: Wish) -> CreateWebhookSubscriptionRequest:
+    """The request that would create a subscription with this wish."""
+    return CreateWebhookSubscriptionRequest(
+        event_type=wish.event_type,
+        callback_url=wish.callback_url,
+        description=wish.description,
+        headers=dict(wish.headers),
+        ordering_enabled=wish.ordering_enabled,
+        retry_policy=retry_policy_body(wish.retry_policy),
+        rate_limit_per_second=wish.rate_limit_per_second,
+        timeout_seconds=wish.timeout_seconds,
+        metadata=dict(wish.metadata),
+    )
+
+
+def _standard(secret: str) -> str:
+    return encode_key(key_of_secret(secret))

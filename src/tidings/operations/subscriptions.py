@@ -1,0 +1,263 @@
+"""Subscriptions: create, change, delete, pause, resume, disable, and try out.
+
+A change is a pure function that runs inside the store's transaction. When it answers the very same
+object, nothing is written and the version stays.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from tidings.core import limits
+from tidings.core.addresses import AddressRules
+from tidings.core.attempt import Attempt
+from tidings.core.event import frozen_body
+from tidings.core.pattern import event_type_fault
+from tidings.core.refusals import Fault, IdempotencyKeyReused, InvalidState, ValidationFailed
+from tidings.core.subscription import (
+    Change,
+    DisabledReason,
+    SigningSecret,
+    Status,
+    Subscription,
+    status_after,
+)
+from tidings.core.timestamp import format_timestamp
+from tidings.operations.signing_secrets import (
+    Rotated,
+    SecretRules,
+    new_secret,
+    rotated,
+)
+from tidings.operations.wish import Wish, wish_of
+from tidings.ports.clock import Chance, Clock
+from tidings.ports.records import IdempotentAnswer, SubscriptionRecord
+from tidings.ports.store import Store
+
+TEST_EVENT_TYPE = "tidings.test"
+
+Precondition = Callable[[Subscription], None]
+"""Raises `PreconditionFailed` for a subscription that is not as the client expects."""
+SendTest = Callable[[Subscription, str, bytes], Awaitable[Attempt]]
+"""Sends a body as an event of that id to a subscription, once, on behalf of the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRules:
+    """What an operator allows: addresses, secrets, and how many a tenant may have."""
+
+    addresses: AddressRules
+    secrets: SecretRules
+    subscriptions_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotentRequest:
+    """A request that its client may repeat: its key, what it asked, and how it is answered."""
+
+    key: str
+    fingerprint: bytes
+    answer_of: Callable[[Subscription], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A test that was sent: under which event id, and what came of it."""
+
+    event_id: str
+    attempt: Attempt
+
+
+def no_precondition(_subscription: Subscription) -> None:
+    """The client expects nothing in particular."""
+
+
+class Subscriptions:
+    """The verbs on subscriptions. All of them know only subscriptions of the tenant given."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        rules: SubscriptionRules,
+        send_test: SendTest,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+        self._rules = rules
+        self._send_test = send_test
+
+    async def create(
+        self,
+        tenant_id: str,
+        wish: Wish,
+        *,
+        secret: str | None = None,
+        request: IdempotentRequest | None = None,
+    ) -> Subscription | IdempotentAnswer:
+        """Store a new subscription, or find how the same request was answered before.
+
+        Raises `ValidationFailed`, `CallbackUrlRefused`, `QuotaExceeded` and
+        `IdempotencyKeyReused`.
+        """
+        wish.check(self._rules.addresses)
+        now_ms = self._clock.now_ms()
+        first_secret = new_secret(secret, self._rules.secrets, self._chance)
+        subscription = wish.applied_to(
+            Subscription(
+                subscription_id=self._chance.new_id("sub", now_ms),
+                tenant_id=tenant_id,
+                event_type=wish.event_type,
+                callback_url=wish.callback_url,
+                created_at_ms=now_ms,
+                updated_at_ms=now_ms,
+                secrets=(SigningSecret(first_secret, now_ms),),
+                version=1,
+            )
+        )
+        idempotency = None
+        if request is not None:
+            answer = IdempotentAnswer(request.fingerprint, request.answer_of(subscription))
+            idempotency = (request.key, answer)
+        earlier = await self._store.create_subscription(
+            subscription, quota=self._rules.subscriptions_max, idempotency=idempotency
+        )
+        if request is None or earlier is None:
+            return subscription
+        if earlier.fingerprint != request.fingerprint:
+            raise IdempotencyKeyReused("this Idempotency-Key was used for another request")
+        return earlier
+
+    async def change(
+        self,
+        tenant_id: str,
+        subscription_id: str,
+        reword: Callable[[Wish], Wish],
+        *,
+        precondition: Precondition = no_precondition,
+    ) -> SubscriptionRecord:
+        """Put another wish in place of the present one.
+
+        Raises `NotFound`, `ValidationFailed`, `CallbackUrlRefused`, `PreconditionFailed`.
+        """
+        now_ms = self._clock.now_ms()
+
+        def changed(old: Subscription) -> Subscription:
+            precondition(old)
+            before = wish_of(old)
+            wish = reword(before)
+            wish.check(self._rules.addresses, before=before)
+            return old if wish == before else _touched(wish.applied_to(old), now_ms)
+
+        return await self._store.change_subscription(tenant_id, subscription_id, changed)
+
+    async def delete(
+        self,
+        tenant_id: str,
+        subscription_id: str,
+        *,
+        precondition: Precondition = no_precondition,
+    ) -> None:
+        """Delete a subscription. Raises `NotFound` and `PreconditionFailed`."""
+        now_ms = self._clock.now_ms()
+
+        def deleted(old: Subscription) -> Subscription:
+            precondition(old)
+            gone = _turned(old, Change.DELETE, now_ms)
+            return replace(gone, secrets=(), headers=())
+
+        await self._store.change_subscription(tenant_id, subscription_id, deleted)
+
+    async def pause(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+        """Hold its deliveries back. Raises `NotFound` and `InvalidState`."""
+        return await self._turn(tenant_id, subscription_id, Change.PAUSE)
+
+    async def resume(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+        """Send again, and forget its failures. Raises `NotFound` and `InvalidState`."""
+        return await self._turn(tenant_id, subscription_id, Change.RESUME)
+
+    async def disable(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+        """Switch it off; what is unfinished becomes dead letters. Raises `NotFound`."""
+        return await self._turn(tenant_id, subscription_id, Change.DISABLE)
+
+    async def rotate(
+        self,
+        tenant_id: str,
+        subscription_id: str,
+        *,
+        secret: str | None = None,
+        overlap_seconds: int = limits.SECRET_OVERLAP_SECONDS_DEFAULT,
+    ) -> Rotated:
+        """Sign with a new secret from now on, and with the old ones until their overlap ends.
+
+        Raises `NotFound`, `ValidationFailed` for a secret that cannot be one, and
+        `TooManySecrets`.
+        """
+        now_ms = self._clock.now_ms()
+        fresh = new_secret(secret, self._rules.secrets, self._chance)
+
+        def changed(old: Subscription) -> Subscription:
+            secrets = rotated(old.secrets, fresh, overlap_seconds=overlap_seconds, now_ms=now_ms)
+            return _touched(replace(old, secrets=secrets), now_ms)
+
+        await self._store.change_subscription(tenant_id, subscription_id, changed)
+        return Rotated(fresh, now_ms + overlap_seconds * 1_000)
+
+    async def secrets(self, tenant_id: str, subscription_id: str) -> tuple[SigningSecret, ...]:
+        """The secrets that sign at this moment, newest first. Raises `NotFound`."""
+        record = await self._store.get_subscription(tenant_id, subscription_id)
+        return record.subscription.live_secrets(self._clock.now_ms())
+
+    async def test(
+        self,
+        tenant_id: str,
+        subscription_id: str,
+        *,
+        event_type: str = TEST_EVENT_TYPE,
+        data: bytes = b"{}",
+    ) -> Tested:
+        """Send an event that is stored nowhere, now, whatever the endpoint's health.
+
+        Raises `NotFound`, `ValidationFailed` for the event type, and `InvalidState` unless the
+        subscription is active or paused.
+        """
+        fault = None if event_type == TEST_EVENT_TYPE else event_type_fault(event_type)
+        if fault is not None:
+            raise ValidationFailed(
+                "the event type is not valid", faults=[Fault("/eventType", fault)]
+            )
+        record = await self._store.get_subscription(tenant_id, subscription_id)
+        if not record.subscription.takes_events:
+            raise InvalidState(f"the subscription is {record.subscription.status}")
+        now_ms = self._clock.now_ms()
+        event_id = self._chance.new_id("evt", now_ms)
+        body = frozen_body(event_id, event_type, format_timestamp(now_ms), data)
+        return Tested(event_id, await self._send_test(record.subscription, event_id, body))
+
+    async def _turn(
+        self, tenant_id: str, subscription_id: str, change: Change
+    ) -> SubscriptionRecord:
+        now_ms = self._clock.now_ms()
+        return await self._store.change_subscription(
+            tenant_id, subscription_id, lambda old: _turned(old, change, now_ms)
+        )
+
+
+def _turned(old: Subscription, change: Change, now_ms: int) -> Subscription:
+    """The subscription after a change of its state; the same object if it is in it already."""
+    status = status_after(old.status, change)
+    if status is old.status:
+        return old
+    reason = DisabledReason.OPERATOR if status is Status.DISABLED else None
+    return _touched(replace(old, status=status, disabled_reason=reason), now_ms)
+
+
+def _touched(changed: Subscription, now_ms: int) -> Subscription:
+    """A changed subscription under its next version, without secrets that have expired."""
+    return replace(
+        changed,
+        secrets=changed.live_secrets(now_ms),
+        updated_at_ms=now_ms,
+        version=changed.version + 1,
+    )

@@ -1,0 +1,237 @@
+"""The one place that knows everybody: settings become a store, an engine and a server."""
+
+import asyncio
+import hashlib
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from urllib.parse import urlsplit
+
+import uvicorn
+import uvloop
+
+from tidings import __version__, logs
+from tidings.api.app import create_app
+from tidings.api.services import ApiSettings, Services
+from tidings.core.addresses import AddressRules, parse_network
+from tidings.engine.engine import Engine
+from tidings.engine.sending import Sender
+from tidings.key_files import read_or_make_key, write_private
+from tidings.operations.access import Access
+from tidings.operations.inspection import Inspection
+from tidings.operations.publish import Publisher
+from tidings.operations.replay import Replays
+from tidings.operations.signing_secrets import SecretRules
+from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
+from tidings.operations.tenants import Tenants
+from tidings.ports.store import StoreUnavailable
+from tidings.settings import Settings
+from tidings.storage.sealing import KEY_BYTES, Sealer
+from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew, SqliteStore, open_store
+from tidings.system import SystemChance, SystemClock
+from tidings.transport import AiohttpTransport
+
+_LOG = logging.getLogger(__name__)
+_SWITCH_SECONDS = 0.0005
+_HTTP_DRAIN_SECONDS = 10
+_BACKLOG = 2_048
+_LOOPBACK = (parse_network("127.0.0.0/8"), parse_network("::1/128"))
+EXIT_OK, EXIT_CANNOT_START = 0, 1
+
+
+class CannotStart(Exception):
+    """The server cannot start; the text says why, and what to do."""
+
+
+def serve(settings: Settings, *, is_dev: bool) -> int:
+    """Serve until SIGTERM or SIGINT; answers the exit code."""
+    logs.configure(settings.log_level, settings.log_format)
+    # The writing thread gives up Python's lock at each step; without this it would wait for 5 ms
+    # beside a busy event loop every time it wants it back.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        uvloop.run(_serve(settings, is_dev=is_dev))
+    except (CannotStart, DatabaseInUse, DatabaseTooNew, StoreUnavailable, OSError) as fault:
+        sys.stderr.write(f"tidings: {fault}\n")
+        return EXIT_CANNOT_START
+    return EXIT_OK
+
+
+async def _serve(settings: Settings, *, is_dev: bool) -> None:
+    is_over = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, is_over.set)
+    # Bound first: a port that is taken must be known before anything is sent.
+    listening = _listen(settings)
+    async with running(settings, is_dev=is_dev) as services:
+        server = _Server(
+            uvicorn.Config(
+                create_app(services),
+                http="httptools",
+                loop="uvloop",
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=_HTTP_DRAIN_SECONDS,
+            ),
+            on_start=lambda: _greet(settings, is_dev=is_dev),
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        stopping = asyncio.create_task(is_over.wait())
+        await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        server.should_exit = True
+        await serving
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services]:
+    """Everything but the HTTP server, running; it comes to rest in order at the end."""
+    clock, chance = SystemClock(), SystemChance()
+    data_dir = settings.data_dir
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = _encryption_key(settings, chance)
+    async with AsyncExitStack() as rest:
+        store = await open_store(settings.database_path, sealer=Sealer(key), chance=chance)
+        rest.push_async_callback(store.close)
+        rules = _address_rules(settings, is_dev=is_dev)
+        transport = await rest.enter_async_context(AiohttpTransport(rules))
+        sender = Sender(transport, clock, chance, version=__version__)
+        engine = Engine(
+            store,
+            sender,
+            clock,
+            chance,
+            concurrency_max=settings.concurrency_max,
+            disable_after_days=settings.disable_after_days,
+            retention_days=settings.retention_days,
+        )
+        await engine.start()
+        rest.push_async_callback(engine.stop)
+        publisher = Publisher(store, clock, chance)
+        publishing = asyncio.create_task(publisher.run())
+        rest.push_async_callback(lambda: _finish(publisher, publishing))
+        access = Access(store, clock, chance)
+        await access.load()
+        if not is_dev:
+            await _admit_administrator(settings, access)
+        yield Services(
+            settings=ApiSettings(
+                public_url=settings.public_url,
+                cursor_key=hashlib.sha256(b"tidings cursors" + key).digest(),
+                version=__version__,
+                is_dev=is_dev,
+                event_bytes_max=settings.event_bytes_max,
+            ),
+            access=access,
+            publisher=publisher,
+            subscriptions=Subscriptions(
+                store,
+                clock,
+                chance,
+                SubscriptionRules(
+                    rules,
+                    SecretRules(are_strong_only=settings.require_strong_secrets),
+                    settings.subscriptions_max,
+                ),
+                sender.trial,
+            ),
+            inspection=Inspection(store),
+            replays=Replays(store, clock, chance, engine.is_in_flight),
+            tenants=Tenants(store, clock),
+            readiness=lambda: _reasons_not_ready(store),
+            metrics=engine.telemetry.exposition,
+        )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, but for signals: those are ours, because more than it must come to rest."""
+
+    def __init__(self, config: uvicorn.Config, *, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and say so."""
+        await super().startup(sockets)
+        self._on_start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=_BACKLOG)
+    except OSError as fault:
+        raise CannotStart(
+            f"cannot listen on {settings.host} port {settings.port}: {fault.strerror}"
+        ) from fault
+
+
+def _encryption_key(settings: Settings, chance: SystemChance) -> bytes:
+    if settings.encryption_key is not None:
+        return settings.encryption_key_bytes
+    path = settings.encryption_key_path
+    if not path.exists() and settings.database_path.exists():
+        raise CannotStart(
+            f"the key {path} is missing, and the database is encrypted with it; restore the file, "
+            "or set TIDINGS_ENCRYPTION_KEY"
+        )
+    return read_or_make_key(path, lambda: chance.key_bytes(KEY_BYTES))
+
+
+def _address_rules(settings: Settings, *, is_dev: bool) -> AddressRules:
+    own_host = urlsplit(settings.public_url).hostname
+    return AddressRules(
+        allowed_networks=settings.allowed_networks + (_LOOPBACK if is_dev else ()),
+        denied_networks=settings.denied_networks,
+        allowed_hosts=frozenset(one.lower() for one in settings.allowed_callback_hosts),
+        allowed_ports=frozenset(settings.allowed_ports),
+        own_hosts=frozenset() if is_dev or own_host is None else frozenset({own_host}),
+        allow_http=settings.allow_http or is_dev,
+    )
+
+
+async def _admit_administrator(settings: Settings, access: Access) -> None:
+    """See that there is an admin key: the one that is set, or a new one on a fresh database."""
+    if settings.admin_key is not None:
+        await access.admit_administrator(settings.admin_key.get_secret_value())
+    elif not access.has_keys():
+        key = await access.admit_administrator()
+        path = settings.admin_key_path
+        write_private(path, key + "\n")
+        _say(f"The admin key, shown this once and kept in {path}:\n\n    {key}\n")
+
+
+async def _finish(publisher: Publisher, publishing: asyncio.Task[None]) -> None:
+    publisher.close()
+    await publishing
+
+
+async def _reasons_not_ready(store: SqliteStore) -> list[str]:
+    try:
+        await store.check()
+    except StoreUnavailable as fault:
+        _LOG.warning("not ready: %s", fault)
+        return ["the database cannot be used at the moment"]
+    return []
+
+
+def _greet(settings: Settings, *, is_dev: bool) -> None:
+    _say(f"Tidings {__version__} listens on {settings.public_url}")
+    if is_dev:
+        _say("DEVELOPMENT MODE: no key is needed, http:// and loopback callback URLs are allowed.")
+        _say("Never let others reach this server.")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
