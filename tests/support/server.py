@@ -1,0 +1,115 @@
+"""A real server as a process of its own, to be started, killed and started again."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+_START_SECONDS = 20.0
+_STOP_SECONDS = 20.0
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class Server:
+    """`tidings serve` on loopback with a data directory that outlives its processes."""
+
+    def __init__(self, data_dir: Path, *options: str, is_dev: bool = True, **settings: str) -> None:
+        self.port = free_port()
+        self.data_dir = data_dir
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.output = data_dir.with_name(data_dir.name + ".log")
+        self._options = ("--dev", *options) if is_dev else options
+        self._settings = {f"TIDINGS_{name}": value for name, value in settings.items()}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.client = httpx2.Client(base_url=self.url, timeout=20, trust_env=False)
+
+    @property
+    def pid(self) -> int:
+        """The process id while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> "Server":
+        """Start the process and wait until it is ready."""
+        command = [sys.executable, "-m", "tidings", "serve", "--port", str(self.port)]
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                [*command, "--data-dir", str(self.data_dir), *self._options],
+                env={**os.environ, **self._settings},
+                stdout=output,
+                stderr=output,
+            )
+        until = time.monotonic() + _START_SECONDS
+        while not self._is_ready():
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
+            time.sleep(0.02)
+        return self
+
+    def kill(self) -> None:
+        """End the process at once, as a power cut would."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> int:
+        """Ask the process to stop; answers its exit code."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout=_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        finally:
+            self._process = None
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """Call the API and answer the JSON; anything but success fails the test."""
+        answer = self.client.request(method, path, json=body, **options)
+        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
+
+    def subscribe(self, callback_url: str, event_type: str = "order.*", **members: Any) -> Any:
+        """Create a subscription."""
+        body = {"eventType": event_type, "callbackUrl": callback_url, **members}
+        return self.call("POST", "/webhook-subscriptions", body)
+
+    def publish(self, event_type: str = "order.shipped", **members: Any) -> Any:
+        """Publish an event."""
+        return self.call("POST", "/events", {"eventType": event_type, "data": {}, **members})
+
+    def await_delivery(self, delivery_id: str, status: str, *, seconds: float = 15) -> Any:
+        """Wait until a delivery has a status; answers it with its attempts."""
+        until = time.monotonic() + seconds
+        while True:
+            delivery = self.call("GET", f"/deliveries/{delivery_id}")
+            if delivery["status"] == status:
+                return delivery
+            assert time.monotonic() < until, f"it is not {status} but {delivery}"
+            time.sleep(0.02)
+
+    def deliveries(self, **filters: str) -> list[Any]:
+        """The newest deliveries, at most 200."""
+        listed = self.call("GET", "/deliveries", params={"limit": "200", **filters})
+        return list(listed["items"])
+
+    def _is_ready(self) -> bool:
+        try:
+            return bool(self.client.get("/health/ready").is_success)
+        except httpx2.TransportError:
+            return False
