@@ -16,7 +16,7 @@ import uvloop
 from tidings import __version__, logs
 from tidings.api.app import create_app
 from tidings.api.services import ApiSettings, Services
-from tidings.core.addresses import AddressRules, parse_network
+from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
 from tidings.key_files import read_or_make_key, write_private
@@ -38,7 +38,6 @@ _LOG = logging.getLogger(__name__)
 _SWITCH_SECONDS = 0.0005
 _HTTP_DRAIN_SECONDS = 10
 _BACKLOG = 2_048
-_LOOPBACK = (parse_network("127.0.0.0/8"), parse_network("::1/128"))
 EXIT_OK, EXIT_CANNOT_START = 0, 1
 
 
@@ -189,13 +188,14 @@ def _encryption_key(settings: Settings, chance: SystemChance) -> bytes:
 
 
 def _address_rules(settings: Settings, *, is_dev: bool) -> AddressRules:
-    own_host = urlsplit(settings.public_url).hostname
+    own = urlsplit(settings.public_url)
+    own_port = own.port or (443 if own.scheme == "https" else 80)
     return AddressRules(
-        allowed_networks=settings.allowed_networks + (_LOOPBACK if is_dev else ()),
+        allowed_networks=settings.allowed_networks + (LOOPBACK_NETWORKS if is_dev else ()),
         denied_networks=settings.denied_networks,
         allowed_hosts=frozenset(one.lower() for one in settings.allowed_callback_hosts),
         allowed_ports=frozenset(settings.allowed_ports),
-        own_hosts=frozenset() if is_dev or own_host is None else frozenset({own_host}),
+        own_origins=frozenset({(own.hostname or settings.host, own_port)}),
         allow_http=settings.allow_http or is_dev,
     )
 

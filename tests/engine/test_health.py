@@ -4,7 +4,11 @@ from tests.support.engine_world import EngineWorld
 from tests.support.receiver import Receiver, Reply
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus
 from tidings.core.health import HealthState
-from tidings.core.limits import HEALTH_OPENS_AFTER_FAILURES, HEALTH_OPENS_AFTER_MS
+from tidings.core.limits import (
+    HEALTH_OPENS_AFTER_FAILURES,
+    HEALTH_OPENS_AFTER_MS,
+    PROBE_INTERVAL_MS_MIN,
+)
 from tidings.core.retry import RetryPolicy
 from tidings.core.subscription import DisabledReason, Status
 
@@ -17,7 +21,12 @@ async def open_endpoint(world: EngineWorld, receiver: Receiver, policy: RetryPol
     subscription = await world.subscribe(f"{receiver.url}/failing", retry_policy=policy)
     scheduler = world.engine.dispatcher.scheduler
     await world.publish(HEALTH_OPENS_AFTER_FAILURES)
-    await world.until(lambda: len(receiver.received) >= HEALTH_OPENS_AFTER_FAILURES)
+    await world.until(
+        lambda: (
+            scheduler.health_of(subscription.subscription_id).consecutive_failures
+            == HEALTH_OPENS_AFTER_FAILURES
+        )
+    )
     assert scheduler.health_of(subscription.subscription_id).state is HealthState.FAILING
     await world.jump(HEALTH_OPENS_AFTER_MS + 1_000)
     await world.publish()
@@ -29,10 +38,14 @@ async def test_an_open_endpoint_gets_only_probes_and_heals_by_one_success(
     world: EngineWorld, receiver: Receiver
 ) -> None:
     subscription_id = await open_endpoint(world, receiver, RetryPolicy((86_400.0,) * 3))
+    scheduler = world.engine.dispatcher.scheduler
     before = len(receiver.received)
     await world.publish(20)
     await world.jump(45_000)
     await world.until(lambda: len(receiver.received) == before + 1)
+    await world.until(
+        lambda: scheduler.health_of(subscription_id).probe_interval_ms > PROBE_INTERVAL_MS_MIN
+    )
     await world.publish(1)
     receiver.answer = lambda _: Reply(200)
     assert len(receiver.received) == before + 1
@@ -40,8 +53,7 @@ async def test_an_open_endpoint_gets_only_probes_and_heals_by_one_success(
     # The probe succeeds and everything that was held follows; the first probe used up an attempt
     # of its delivery, which waits for a day.
     await world.until(lambda: len(receiver.received) == before + 1 + 20)
-    health = world.engine.dispatcher.scheduler.health_of(subscription_id)
-    assert health.state is HealthState.HEALTHY
+    assert scheduler.health_of(subscription_id).state is HealthState.HEALTHY
 
 
 async def test_what_is_held_longer_than_its_schedule_is_dead_lettered(

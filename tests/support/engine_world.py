@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tidings.core.addresses import AddressRules, parse_network
+from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.event import Accepted
 from tidings.core.refusals import Refusal
 from tidings.core.subscription import SigningSecret, Subscription
@@ -20,7 +20,7 @@ from tidings.storage.sqlite import SqliteStore, open_store
 from tidings.system import SystemChance, SystemClock
 from tidings.transport import AiohttpTransport
 
-_LOOPBACK = AddressRules(allowed_networks=(parse_network("127.0.0.0/8"),), allow_http=True)
+_LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
 
 
 class JumpingClock(SystemClock):

@@ -78,7 +78,8 @@ class _Astray:
         return self._method_not_allowed(fault)
 
     def _method_not_allowed(self, fault: HTTPException) -> Response:
-        allowed = (fault.headers or {}).get("Allow", "")
+        methods = (fault.headers or {}).get("Allow", "").split(", ")
+        allowed = ", ".join(sorted(methods))
         return self._problems.fault(
             MethodNotAllowed(
                 f"this path knows {allowed}", headers=((b"allow", allowed.encode("ascii")),)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import msgspec
 
 from tidings.api.services import Services
+from tidings.api.wire.base import TenantBody
+from tidings.api.wire.queries import OwnDeliveryListQuery, TenantQuery
 from tidings.core.grammar import unquoted_idempotency_key
 from tidings.core.identifier import PUBLIC_ID
 from tidings.core.refusals import NotFound, ValidationFailed
@@ -34,6 +36,18 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         if PUBLIC_ID.fullmatch(self.path_text) is None:
             raise NotFound("there is no such thing")
         return self.path_text
+
+    def tenant(
+        self, query: TenantQuery | OwnDeliveryListQuery, body: TenantBody | None = None
+    ) -> str:
+        """The one tenant that the request is about, named in the query or in the body.
+
+        Raises `ValidationFailed` and `WrongTenant`.
+        """
+        named = {query.tenant_id, None if body is None else body.tenant_id} - {None}
+        if len(named) > 1:
+            raise ValidationFailed("query and body name different tenants")
+        return self.principal.tenant(named.pop() if named else None)
 
     @property
     def idempotency_key(self) -> str | None:

@@ -31,7 +31,7 @@ async def list_all(call: Call, query: DeadLetterListQuery) -> Answer[DeliveryPag
 
 async def replay(call: Call, query: TenantQuery) -> Answer[Delivery]:
     """Deliver a dead letter again, with the whole schedule."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     replayed = await call.services.replays.replay_dead_letter(tenant_id, call.path_id)
     return Answer(shown_delivery(replayed))
 
@@ -45,7 +45,7 @@ async def replay_many(
     subscriptions that take no events are skipped.
     """
     scope = ReplayScope(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query, body),
         "dead",
         subscription_id=body.subscription_id,
         patterns=body.event_type,
@@ -58,6 +58,6 @@ async def replay_many(
 
 async def discard(call: Call, query: TenantQuery) -> Answer[None]:
     """Give a dead letter up. Its history stays."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     await call.services.replays.discard(tenant_id, call.path_id)
     return NOTHING

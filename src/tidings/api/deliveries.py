@@ -34,7 +34,7 @@ async def list_all(call: Call, query: DeliveryListQuery) -> Answer[DeliveryPage]
 
 async def list_of_subscription(call: Call, query: OwnDeliveryListQuery) -> Answer[DeliveryPage]:
     """List the deliveries of a subscription, newest first."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     await call.services.inspection.subscription(tenant_id, call.path_id)
     wanted = DeliveryFilter(
         tenant_id,
@@ -48,7 +48,7 @@ async def list_of_subscription(call: Call, query: OwnDeliveryListQuery) -> Answe
 
 async def list_of_event(call: Call, query: OwnDeliveryListQuery) -> Answer[DeliveryPage]:
     """List the deliveries of an event, newest first."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     await call.services.inspection.event(tenant_id, call.path_id)
     wanted = DeliveryFilter(
         tenant_id,
@@ -62,7 +62,7 @@ async def list_of_event(call: Call, query: OwnDeliveryListQuery) -> Answer[Deliv
 
 async def show(call: Call, query: TenantQuery) -> Answer[DeliveryWithAttempts]:
     """Get a delivery with all its attempts."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return Answer(shown_history(await call.services.inspection.delivery(tenant_id, call.path_id)))
 
 
@@ -72,13 +72,13 @@ async def retry(call: Call, query: TenantQuery) -> Answer[Delivery]:
     For a pending delivery it comes on top of the schedule, which stays as it is. A finished one
     gets a new round with this single attempt.
     """
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return Answer(shown_delivery(await call.services.replays.retry(tenant_id, call.path_id)))
 
 
 async def cancel(call: Call, query: TenantQuery) -> Answer[Delivery]:
     """Cancel a pending delivery."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return Answer(shown_delivery(await call.services.replays.cancel(tenant_id, call.path_id)))
 
 

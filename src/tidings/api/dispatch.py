@@ -17,7 +17,7 @@ from tidings.api.answers import Response
 from tidings.api.authentication import Authenticator
 from tidings.api.bodies import BodyReader, invalid
 from tidings.api.call import Call, Documents
-from tidings.api.problems import HttpFault, InternalError, MethodNotAllowed, Problems
+from tidings.api.problems import HttpFault, InternalError, Problems
 from tidings.api.route import Route
 from tidings.api.services import Services
 from tidings.core.refusals import Refusal, Unavailable, ValidationFailed
@@ -68,7 +68,10 @@ class Operation:
 
 
 class Resource:
-    """Everything that can be done at one path, as an ASGI application."""
+    """Everything that can be done at one path, as an ASGI application.
+
+    The router in front of it lets only methods through that are known here.
+    """
 
     def __init__(self, operations: Mapping[str, Operation], problems: Problems) -> None:
         self._operations = dict(operations)
@@ -85,11 +88,8 @@ class Resource:
         await response(scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        operation = self._operations.get(scope["method"])
         try:
-            if operation is None:
-                raise method_not_allowed(self._operations)
-            return await operation.run(scope, receive)
+            return await self._operations[scope["method"]].run(scope, receive)
         except Refusal as refusal:
             return self._problems.answer(refusal)
         except HttpFault as fault:
@@ -99,19 +99,11 @@ class Resource:
             return self._problems.answer(Unavailable("the database cannot be used at the moment"))
         except ClientDisconnect:
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug is answered too, and logged with its trace
             _LOG.exception("a request failed", extra={"path": scope["path"]})
             return self._problems.fault(
                 InternalError("something went wrong on our side; the log of the server tells what")
             )
-
-
-def method_not_allowed(methods: Mapping[str, object]) -> MethodNotAllowed:
-    """The no to a method that a path does not know."""
-    allowed = ", ".join(sorted(methods))
-    return MethodNotAllowed(
-        f"this path knows {allowed}", headers=((b"allow", allowed.encode("ascii")),)
-    )
 
 
 def decoded_query(query_string: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:

@@ -11,14 +11,14 @@ from tidings.operations.subscriptions import no_precondition
 _TAG: Final = re.compile(r'\s*(W/)?("[\x21\x23-\x7e]*")\s*(?:,|$)')
 
 
-def etag_of(subscription: Subscription) -> str:
+def etag_of(subscription_id: str, version: int) -> str:
     """The strong ETag of a subscription: what it is, and in which version."""
-    return f'"{subscription.subscription_id}.{subscription.version}"'
+    return f'"{subscription_id}.{version}"'
 
 
-def etag_header(subscription: Subscription) -> tuple[bytes, bytes]:
+def etag_header(subscription_id: str, version: int) -> tuple[bytes, bytes]:
     """The header that tells the ETag."""
-    return b"etag", etag_of(subscription).encode("ascii")
+    return b"etag", etag_of(subscription_id, version).encode("ascii")
 
 
 def precondition(headers: Mapping[bytes, bytes]) -> Callable[[Subscription], None]:
@@ -30,7 +30,7 @@ def precondition(headers: Mapping[bytes, bytes]) -> Callable[[Subscription], Non
     tags = {tag for weak, tag in _TAG.findall(value.decode("latin-1")) if not weak}
 
     def check(subscription: Subscription) -> None:
-        if etag_of(subscription) not in tags:
+        if etag_of(subscription.subscription_id, subscription.version) not in tags:
             raise PreconditionFailed("the subscription was changed; read it again, then decide")
 
     return check

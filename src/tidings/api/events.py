@@ -37,7 +37,7 @@ async def list_all(call: Call, query: EventListQuery) -> Answer[ListedEventPage]
 
 async def show(call: Call, query: TenantQuery) -> Answer[ShownEvent]:
     """Get an event with its data."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return Answer(shown_event(await call.services.inspection.event(tenant_id, call.path_id)))
 
 
@@ -47,7 +47,7 @@ async def replay(call: Call, query: TenantQuery, body: ReplayEventRequest) -> An
     Deliveries of it that are unfinished are left alone.
     """
     deliveries = await call.services.replays.replay_event(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query, body),
         call.path_id,
         subscription_id=body.subscription_id,
     )
@@ -56,6 +56,6 @@ async def replay(call: Call, query: TenantQuery, body: ReplayEventRequest) -> An
 
 async def erase_data(call: Call, query: TenantQuery) -> Answer[None]:
     """Erase an event's data for good. Its unfinished deliveries are cancelled."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     await call.services.replays.erase_event_data(tenant_id, call.path_id)
     return NOTHING

@@ -10,7 +10,8 @@ from tidings.api.wire.access import (
     created_key,
     listed_key,
 )
-from tidings.api.wire.queries import TenantListQuery
+from tidings.api.wire.queries import TenantListQuery, TenantQuery
+from tidings.operations.access import Principal
 
 
 async def create(call: Call, body: CreateApiKeyRequest) -> Answer[CreatedApiKey]:
@@ -27,9 +28,7 @@ async def create(call: Call, body: CreateApiKeyRequest) -> Answer[CreatedApiKey]
 
 async def list_all(call: Call, query: TenantListQuery) -> Answer[ListedApiKeyPage]:
     """List API keys, newest first: all that the asking key may see, or those of one tenant."""
-    tenant_id = call.principal.tenant_id
-    if query.tenant_id is not None:
-        tenant_id = call.principal.tenants(query.tenant_id)
+    tenant_id = _tenant_of_keys(call.principal, query.tenant_id)
     keys, cursor = await read_page(
         call.services.settings.cursor_key,
         ("keys", tenant_id),
@@ -40,7 +39,13 @@ async def list_all(call: Call, query: TenantListQuery) -> Answer[ListedApiKeyPag
     return Answer(ListedApiKeyPage(items=[listed_key(one) for one in keys], next_cursor=cursor))
 
 
-async def revoke(call: Call) -> Answer[None]:
+async def revoke(call: Call, query: TenantQuery) -> Answer[None]:
     """Revoke an API key, at once."""
-    await call.services.access.revoke(call.principal, call.path_id)
+    tenant_id = _tenant_of_keys(call.principal, query.tenant_id)
+    await call.services.access.revoke(tenant_id, call.path_id)
     return NOTHING
+
+
+def _tenant_of_keys(principal: Principal, named: str | None) -> str | None:
+    """Whose keys are meant; None for all. Global keys belong to no tenant, nor to `default`."""
+    return principal.tenant_id if named is None else principal.tenants(named)

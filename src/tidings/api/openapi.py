@@ -24,7 +24,6 @@ Object = dict[str, Any]
 _REFERENCE: Final = "#/components/schemas/{name}"
 _SECURITY: Final = "apiKey"
 _PLAIN_CONTENT: Final[dict[Any, str]] = {bytes: "text/plain", str: "text/html"}
-_FIRST_REFUSAL: Final = 400
 _STRING: Final[Object] = {"type": "string"}
 
 _HEADERS: Final[dict[str, str]] = {
@@ -157,7 +156,7 @@ def _request_body(route: Route, schemas: _Schemas) -> Object:
 
 def _responses(route: Route, schemas: _Schemas) -> Object:
     responses: Object = {}
-    if route.status < _FIRST_REFUSAL:
+    if route.is_built:
         responses[str(route.status)] = _success(route, schemas)
     by_status = sorted(route.refusals, key=status_of)
     for status, kinds in groupby(by_status, key=status_of):

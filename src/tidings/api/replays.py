@@ -8,5 +8,5 @@ from tidings.api.wire.queries import TenantQuery
 
 async def show(call: Call, query: TenantQuery) -> Answer[ShownReplay]:
     """Get how far a replay has come."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return Answer(shown_replay(await call.services.inspection.replay(tenant_id, call.path_id)))

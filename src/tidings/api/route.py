@@ -7,7 +7,7 @@ parameter `body`, and the content of its `Answer`.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, get_args, get_type_hints
+from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -29,6 +29,7 @@ from tidings.core.refusals import (
 )
 from tidings.operations.access import Scope
 
+_FIRST_REFUSAL: Final = 400
 Endpoint = Callable[..., Awaitable[Answer[Any]]]
 
 
@@ -48,6 +49,11 @@ class Route:
     takes: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     refuses: tuple[type[Refusal], ...] = ()
+
+    @property
+    def is_built(self) -> bool:
+        """Whether it ever succeeds; what is not built yet is documented all the same."""
+        return self.status < _FIRST_REFUSAL
 
     @cached_property
     def query_type(self) -> type[msgspec.Struct]:
@@ -77,7 +83,7 @@ class Route:
         found: list[Kind] = [ValidationFailed, *self.refuses]
         if self.scope is not None:
             found += [Unauthorized, MissingScope, WrongTenant]
-        if "{" in self.path:
+        if "{" in self.path and self.is_built:
             found.append(NotFound)
         if self.body_type is not None:
             found += [MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType]

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from tidings.api.answers import NO_STORE, NOTHING, Answer, Encoded, Headers, encode
+from tidings.api.answers import NO_STORE, NOTHING, Answer, Encoded, encode
 from tidings.api.call import Call, moment_ms
 from tidings.api.etags import etag_header, precondition
 from tidings.api.pagination import read_page
@@ -34,11 +34,15 @@ from tidings.api.wire.subscriptions import (
     wish_of_request,
 )
 from tidings.core.health import HEALTHY
+from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.subscription import Subscription
-from tidings.operations.subscriptions import TEST_EVENT_TYPE, IdempotentRequest
-from tidings.ports.records import ReplayScope, SubscriptionFilter, SubscriptionRecord
-
-_PATH: Final = "/webhook-subscriptions/"
+from tidings.operations.subscriptions import FIRST_VERSION, TEST_EVENT_TYPE, IdempotentRequest
+from tidings.ports.records import (
+    IdempotentAnswer,
+    ReplayScope,
+    SubscriptionFilter,
+    SubscriptionRecord,
+)
 
 
 class _Identified(msgspec.Struct, rename="camel"):
@@ -63,18 +67,22 @@ async def create(call: Call, body: CreateWebhookSubscriptionRequest) -> Answer[W
     created = await call.services.subscriptions.create(
         tenant_id, wish_of_request(body), secret=body.secret, request=request
     )
-    if isinstance(created, Subscription):
-        answer = encode(_with_secret(created))
-        tag: Headers = (etag_header(created),)
+    if isinstance(created, IdempotentAnswer):
+        answer = created.answer
     else:
-        answer, tag = created.answer, ()
-    location = call.location(_PATH + _IDENTIFIED.decode(answer).subscription_id)
-    return Answer(Encoded(answer), (location, NO_STORE, *tag))
+        answer = encode(_with_secret(created))
+    subscription_id = _IDENTIFIED.decode(answer).subscription_id
+    headers = (
+        call.location(f"/webhook-subscriptions/{subscription_id}"),
+        etag_header(subscription_id, FIRST_VERSION),
+        NO_STORE,
+    )
+    return Answer(Encoded(answer), headers)
 
 
 async def show(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Get a webhook subscription."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return _answer(await call.services.inspection.subscription(tenant_id, call.path_id))
 
 
@@ -109,7 +117,7 @@ async def change(
     events. With `If-Match` it is changed only in the version that the ETag stands for.
     """
     record = await call.services.subscriptions.change(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query),
         call.path_id,
         lambda wish: reworded(wish, body),
         precondition=precondition(call.headers),
@@ -120,7 +128,7 @@ async def change(
 async def delete(call: Call, query: TenantQuery) -> Answer[None]:
     """Delete a webhook subscription. Its unfinished deliveries are cancelled."""
     await call.services.subscriptions.delete(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query),
         call.path_id,
         precondition=precondition(call.headers),
     )
@@ -129,25 +137,25 @@ async def delete(call: Call, query: TenantQuery) -> Answer[None]:
 
 async def pause(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Hold deliveries back. New events still create deliveries, which wait."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return _answer(await call.services.subscriptions.pause(tenant_id, call.path_id))
 
 
 async def resume(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Send again, and forget the endpoint's failures."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return _answer(await call.services.subscriptions.resume(tenant_id, call.path_id))
 
 
 async def disable(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Switch a subscription off. Its unfinished deliveries become dead letters."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     return _answer(await call.services.subscriptions.disable(tenant_id, call.path_id))
 
 
 async def show_secrets(call: Call, query: TenantQuery) -> Answer[ShownSecrets]:
     """Get the secrets that sign at this moment."""
-    tenant_id = call.principal.tenant(query.tenant_id)
+    tenant_id = call.tenant(query)
     secrets = await call.services.subscriptions.secrets(tenant_id, call.path_id)
     return Answer(ShownSecrets(secrets=[shown_secret(one) for one in secrets]), (NO_STORE,))
 
@@ -157,7 +165,7 @@ async def rotate_secret(
 ) -> Answer[RotatedSecret]:
     """Sign with a new secret, and for a while with the previous ones too."""
     rotated = await call.services.subscriptions.rotate(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query, body),
         call.path_id,
         secret=body.secret,
         overlap_seconds=body.overlap_seconds,
@@ -170,11 +178,16 @@ async def send_test(call: Call, query: TenantQuery, body: SendTestRequest) -> An
 
     The event is stored nowhere, and the attempt is told here alone.
     """
+    data = b"{}" if body.data is UNSET else bytes(body.data)
+    if not data.startswith(b"{"):
+        raise ValidationFailed(
+            "the body is not valid", faults=[Fault("/data", "it must be a JSON object")]
+        )
     tested = await call.services.subscriptions.test(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query, body),
         call.path_id,
         event_type=body.event_type or TEST_EVENT_TYPE,
-        data=b"{}" if body.data is UNSET else bytes(body.data),
+        data=data,
     )
     return Answer(shown_attempt(tested.attempt, tested.event_id))
 
@@ -188,7 +201,7 @@ async def replay(
     is skipped.
     """
     scope = ReplayScope(
-        call.principal.tenant(query.tenant_id),
+        call.tenant(query, body),
         body.only,
         subscription_id=call.path_id,
         patterns=body.event_type,
@@ -201,7 +214,8 @@ async def replay(
 
 def _answer(record: SubscriptionRecord) -> Answer[WebhookSubscription]:
     subscription = record.subscription
-    return Answer(shown_subscription(subscription, record.health), (etag_header(subscription),))
+    etag = etag_header(subscription.subscription_id, subscription.version)
+    return Answer(shown_subscription(subscription, record.health), (etag,))
 
 
 def _with_secret(subscription: Subscription) -> WebhookSubscription:

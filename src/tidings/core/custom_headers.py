@@ -1,7 +1,7 @@
-"""A subscriber's own headers: what they may be and hold, so that they can change nothing else.
+"""Which headers a subscriber may add to the requests made for it.
 
-They are checked here, when they are given, because no HTTP client refuses all of this: some send a
-second Transfer-Encoding, some let a custom Host replace the real one.
+They are held to the grammar of RFC 9110 here, when they come in, because HTTP clients are not:
+some send a header without a name, and a `Transfer-Encoding` beside the `Content-Length`.
 """
 
 import re
@@ -11,12 +11,12 @@ from typing import Final
 from tidings.core import limits
 from tidings.core.refusals import Fault
 
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_VALUE: Final = re.compile(r"(?:[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?")
+
+# What makes up the request itself, what we sign and send, and what proxies and clouds believe.
 _RESERVED: Final = frozenset(
     {
-        "accept",
-        "accept-charset",
         "accept-encoding",
         "connection",
         "content-digest",
@@ -45,7 +45,6 @@ _RESERVED: Final = frozenset(
 _RESERVED_PREFIXES: Final = (
     "ce-",
     "proxy-",
-    "sec-",
     "webhook-",
     "x-amz-",
     "x-aws-",
@@ -53,40 +52,45 @@ _RESERVED_PREFIXES: Final = (
     "x-forwarded-",
     "x-goog-",
     "x-google-",
-    "x-metadata-",
-    "x-ms-",
 )
 
 
 def custom_header_faults(headers: Mapping[str, str]) -> list[Fault]:
-    """What is wrong with a subscriber's headers; nothing if they may be sent."""
-    faults: list[Fault] = []
+    """What is wrong with a subscriber's headers; nothing, if they may be sent."""
     if len(headers) > limits.CUSTOM_HEADERS_MAX:
-        faults.append(Fault("/headers", f"at most {limits.CUSTOM_HEADERS_MAX} headers are allowed"))
+        return [Fault("/headers", f"at most {limits.CUSTOM_HEADERS_MAX} headers are allowed")]
+    faults = []
     seen: set[str] = set()
     for name, value in headers.items():
-        lowered = name.lower()
-        detail = _name_fault(name, lowered) or _value_fault(value)
-        if detail is None and lowered in seen:
-            detail = "it is given twice; upper and lower case make no difference"
-        if detail is not None:
-            escaped = name.replace("~", "~0").replace("/", "~1")
-            faults.append(Fault(f"/headers/{escaped}", detail))
-        seen.add(lowered)
+        fault = _name_fault(name, seen) or _value_fault(value)
+        if fault is not None:
+            faults.append(Fault(_pointer(name), fault))
+        seen.add(name.lower())
     return faults
 
 
-def _name_fault(name: str, lowered: str) -> str | None:
+def _name_fault(name: str, seen: set[str]) -> str | None:
     if not _NAME.fullmatch(name) or len(name) > limits.CUSTOM_HEADER_NAME_LENGTH_MAX:
-        return "a header name is made of letters, digits and -, 128 characters at most"
+        return (
+            f"a header name has 1 to {limits.CUSTOM_HEADER_NAME_LENGTH_MAX} letters, digits"
+            " and !#$%&'*+-.^_`|~"
+        )
+    lowered = name.lower()
     if lowered in _RESERVED or lowered.startswith(_RESERVED_PREFIXES):
-        return "this header is ours or the network's and cannot be set"
+        return "this header is not for subscribers to set"
+    if lowered in seen:
+        return "this header is given twice: names differ in more than upper and lower case"
     return None
 
 
 def _value_fault(value: str) -> str | None:
     if len(value) > limits.CUSTOM_HEADER_VALUE_LENGTH_MAX:
-        return f"a value has at most {limits.CUSTOM_HEADER_VALUE_LENGTH_MAX} characters"
+        return f"a header value has at most {limits.CUSTOM_HEADER_VALUE_LENGTH_MAX} characters"
     if not _VALUE.fullmatch(value):
-        return "a value is visible ASCII, with spaces only inside"
+        return "a header value is visible ASCII, with spaces and tabs only in between"
     return None
+
+
+def _pointer(name: str) -> str:
+    """The JSON pointer to a header (RFC 6901)."""
+    return "/headers/" + name.replace("~", "~0").replace("/", "~1")

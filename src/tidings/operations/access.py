@@ -184,9 +184,9 @@ class Access:
         """Keys, newest first; `tenant_id` None means all."""
         return await self._store.list_api_keys(tenant_id, before=before, limit=limit)
 
-    async def revoke(self, principal: Principal, key_id: str) -> None:
-        """Forget a key, at once. Raises `NotFound`, also for the keys of other tenants."""
-        await self._store.revoke_api_key(principal.tenant_id, key_id)
+    async def revoke(self, tenant_id: str | None, key_id: str) -> None:
+        """Forget a key, at once; with a `tenant_id` only one of that tenant. Raises `NotFound`."""
+        await self._store.revoke_api_key(tenant_id, key_id)
 
     def _follow(self, committed: Committed) -> None:
         for key in committed.keys:

@@ -6,6 +6,7 @@ object, nothing is written and the version stays.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from tidings.core import limits
 from tidings.core.addresses import AddressRules
@@ -33,7 +34,8 @@ from tidings.ports.clock import Chance, Clock
 from tidings.ports.records import IdempotentAnswer, SubscriptionRecord
 from tidings.ports.store import Store
 
-TEST_EVENT_TYPE = "tidings.test"
+TEST_EVENT_TYPE: Final = "tidings.test"
+FIRST_VERSION: Final = 1
 
 Precondition = Callable[[Subscription], None]
 """Raises `PreconditionFailed` for a subscription that is not as the client expects."""
@@ -113,7 +115,7 @@ class Subscriptions:
                 created_at_ms=now_ms,
                 updated_at_ms=now_ms,
                 secrets=(SigningSecret(first_secret, now_ms),),
-                version=1,
+                version=FIRST_VERSION,
             )
         )
         idempotency = None

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Final
 
 from tidings.core import limits
-from tidings.core.addresses import AddressRules
-from tidings.core.callback_url import parse_callback_url
+from tidings.core.addresses import AddressRules, parse_callback_url
 from tidings.core.custom_headers import custom_header_faults
 from tidings.core.pattern import patterns_fault
 from tidings.core.refusals import Fault, ValidationFailed

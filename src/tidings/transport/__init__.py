@@ -1,5 +1,6 @@
-"""The network: the one guarded way on which requests leave for receivers."""
+"""The network: sends requests to receivers, and trusts neither their names nor their answers."""
 
+from tidings.transport.resolving import Resolver
 from tidings.transport.sender import AiohttpTransport
 
-__all__ = ["AiohttpTransport"]
+__all__ = ["AiohttpTransport", "Resolver"]

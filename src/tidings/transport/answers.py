@@ -1,91 +1,187 @@
-"""From what the client reports to an `Answer`: bounded, redacted, silent about our side."""
+"""What came back, in our words: the kept part of an answer, or why there was none."""
 
+import errno
+import logging
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass
-from tidings.transport.guarded_connection import AddressRefused, NameUnresolved
+from tidings.transport.guarded_connection import AddressRefused
+from tidings.transport.resolving import NameNotResolved
 
-_HIDDEN: Final = frozenset(
-    {
-        "authentication-info",
-        "authorization",
-        "cookie",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "set-cookie",
-        "set-cookie2",
-        "www-authenticate",
-    }
-)
+_LOG = logging.getLogger(__name__)
+
+HIDDEN: Final = "[hidden]"
 _RETRY_AFTER_LENGTH_MAX: Final = 64
 
-
-def answer_of(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
-    """The answer of a receiver. Names come out in lower case; credentials are hidden."""
-    kept: list[tuple[str, str]] = []
-    retry_after = None
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered == "retry-after" and retry_after is None:
-            retry_after = value[:_RETRY_AFTER_LENGTH_MAX]
-        if len(kept) < limits.ANSWER_HEADERS_KEPT_MAX:
-            shown = "[hidden]" if lowered in _HIDDEN else _printable(value)
-            kept.append((_printable(lowered), shown))
-    return Answer(
-        status_code=status,
-        headers=tuple(kept),
-        body=body[: limits.ANSWER_BODY_BYTES_KEPT_MAX],
-        retry_after=retry_after,
-    )
-
-
-def answer_of_fault(fault: BaseException) -> Answer:
-    """What stood in the way, in words that are safe to show to a subscriber."""
-    for cause in _chain(fault):
-        for kind, error_class, detail in _FAULTS:
-            if isinstance(cause, kind):
-                return Answer(error_class=error_class, error_detail=detail)
-    return Answer(error_class=ErrorClass.INTERNAL, error_detail="an error in Tidings")
-
-
-# The first that fits counts, so the special come before the general.
-_FAULTS: Final[tuple[tuple[type[BaseException], ErrorClass, str], ...]] = (
-    (AddressRefused, ErrorClass.BLOCKED_ADDRESS, "the address may not be called"),
-    (NameUnresolved, ErrorClass.DNS, "the host name cannot be resolved"),
-    (ssl.SSLCertVerificationError, ErrorClass.TLS, "the certificate is not valid for the host"),
-    (aiohttp.ClientConnectorCertificateError, ErrorClass.TLS, "the certificate is not valid"),
-    (ssl.SSLError, ErrorClass.TLS, "the TLS handshake failed"),
-    (aiohttp.ClientSSLError, ErrorClass.TLS, "the TLS handshake failed"),
-    (TimeoutError, ErrorClass.TIMEOUT, "no complete answer came within the deadline"),
-    (ConnectionRefusedError, ErrorClass.CONNECTION_REFUSED, "the connection was refused"),
-    (ConnectionError, ErrorClass.CONNECTION_RESET, "the connection was closed"),
-    (aiohttp.ServerDisconnectedError, ErrorClass.CONNECTION_RESET, "the connection was closed"),
-    (aiohttp.ClientResponseError, ErrorClass.PROTOCOL, "the answer is not valid HTTP"),
-    (aiohttp.ClientPayloadError, ErrorClass.PROTOCOL, "the answer is not valid HTTP"),
-    (aiohttp.http_exceptions.HttpProcessingError, ErrorClass.PROTOCOL, "not valid HTTP"),
-    (aiohttp.ClientConnectorError, ErrorClass.CONNECTION_REFUSED, "there is no way to the host"),
-    (aiohttp.ClientConnectionError, ErrorClass.CONNECTION_RESET, "the connection was closed"),
-    (OSError, ErrorClass.CONNECTION_REFUSED, "there is no way to the host"),
+# What helps a person to understand an answer, or to find the request in the receiver's records.
+_KEPT_HEADERS: Final = frozenset(
+    {
+        b"age",
+        b"allow",
+        b"apigw-requestid",
+        b"cache-control",
+        b"cf-ray",
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"correlation-id",
+        b"date",
+        b"etag",
+        b"fly-request-id",
+        b"location",
+        b"ratelimit",
+        b"ratelimit-limit",
+        b"ratelimit-policy",
+        b"ratelimit-remaining",
+        b"ratelimit-reset",
+        b"request-id",
+        b"retry-after",
+        b"server",
+        b"server-timing",
+        b"traceparent",
+        b"transfer-encoding",
+        b"upgrade",
+        b"vary",
+        b"via",
+        b"x-amz-cf-id",
+        b"x-amz-request-id",
+        b"x-amzn-requestid",
+        b"x-amzn-trace-id",
+        b"x-azure-ref",
+        b"x-cache",
+        b"x-cloud-trace-context",
+        b"x-correlation-id",
+        b"x-envoy-upstream-service-time",
+        b"x-github-request-id",
+        b"x-ms-request-id",
+        b"x-powered-by",
+        b"x-ratelimit-limit",
+        b"x-ratelimit-remaining",
+        b"x-ratelimit-reset",
+        b"x-request-id",
+        b"x-served-by",
+        b"x-trace-id",
+        b"x-vercel-id",
+    }
+)
+# That these came is worth knowing; what they hold is between the receiver and nobody else.
+_HIDDEN_HEADERS: Final = frozenset(
+    {
+        b"authentication-info",
+        b"authorization",
+        b"cookie",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"set-cookie",
+        b"set-cookie2",
+        b"www-authenticate",
+    }
 )
 
 
-def _chain(fault: BaseException) -> Iterable[BaseException]:
-    """The fault and what caused it, the innermost first: that is where the reason stands."""
-    chain: list[BaseException] = []
-    one: BaseException | None = fault
-    while one is not None and one not in chain:
-        chain.append(one)
-        inner = getattr(one, "os_error", None)
-        one = inner if isinstance(inner, BaseException) else one.__cause__
-    return reversed(chain)
+def answer_of(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> Answer:
+    """The kept part of an answer."""
+    kept: list[tuple[str, str]] = []
+    retry_after = None
+    for raw_name, raw_value in headers:
+        name = raw_name.lower()
+        if name in _KEPT_HEADERS:
+            value = _readable(raw_value)
+            if retry_after is None and name == b"retry-after":
+                retry_after = value[:_RETRY_AFTER_LENGTH_MAX]
+        elif name in _HIDDEN_HEADERS:
+            value = HIDDEN
+        else:
+            continue
+        if len(kept) < limits.ANSWER_HEADERS_KEPT_MAX:
+            kept.append((name.decode("ascii"), value))
+    return Answer(status_code=status, headers=tuple(kept), body=body, retry_after=retry_after)
 
 
-def _printable(text: str) -> str:
-    """The text without what could forge a line of a log or offend a database, and not too long."""
-    short = text[: limits.ANSWER_HEADER_VALUE_LENGTH_MAX]
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in short)
+def _readable(raw: bytes) -> str:
+    """A header's value as text that can be stored and logged: no control characters, not long."""
+    text = raw[: limits.ANSWER_HEADER_VALUE_LENGTH_MAX].decode("utf-8", "replace")
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
+# --- why there was no answer ---------------------------------------------------------------------
+
+_RESET: Final = (ErrorClass.CONNECTION_RESET, "the connection was closed before an answer")
+_UNREACHABLE: Final = (ErrorClass.CONNECTION_REFUSED, "the address cannot be reached")
+_OUT_OF_RESOURCES: Final = (ErrorClass.INTERNAL, "Tidings has no sockets or memory left")
+_OS_FAULTS: Final[Mapping[int, tuple[ErrorClass, str]]] = {
+    errno.ECONNREFUSED: (ErrorClass.CONNECTION_REFUSED, "the connection was refused"),
+    errno.ETIMEDOUT: (ErrorClass.TIMEOUT, "the address did not react"),
+    errno.EACCES: _UNREACHABLE,
+    errno.EHOSTDOWN: _UNREACHABLE,
+    errno.EHOSTUNREACH: _UNREACHABLE,
+    errno.ENETDOWN: _UNREACHABLE,
+    errno.ENETUNREACH: _UNREACHABLE,
+    # Ours, not the receiver's: these cost the subscriber no attempt.
+    errno.EADDRNOTAVAIL: _OUT_OF_RESOURCES,
+    errno.EMFILE: _OUT_OF_RESOURCES,
+    errno.ENFILE: _OUT_OF_RESOURCES,
+    errno.ENOBUFS: _OUT_OF_RESOURCES,
+    errno.ENOMEM: _OUT_OF_RESOURCES,
+}
+# The first that fits counts. Without a detail here, the fault's own text is fit to be shown.
+_FAULTS: Final[Sequence[tuple[type[BaseException], ErrorClass, str | None]]] = (
+    (AddressRefused, ErrorClass.BLOCKED_ADDRESS, None),
+    (NameNotResolved, ErrorClass.DNS, None),
+    (aiohttp.ServerDisconnectedError, *_RESET),
+    (aiohttp.ClientResponseError, ErrorClass.PROTOCOL, "the answer is not HTTP/1.1"),
+    (HttpProcessingError, ErrorClass.PROTOCOL, "the answer is not HTTP/1.1"),
+)
+# What OpenSSL says of a certificate that it does not accept (X509_V_ERR_*).
+_CERTIFICATE_FAULTS: Final = {
+    9: "the certificate is not valid yet",
+    10: "the certificate has expired",
+    18: "the certificate is self-signed",
+    19: "the certificate chain ends in a self-signed certificate that is not trusted",
+    20: "the certificate is not signed by an authority that is trusted, or its chain is incomplete",
+    21: "the certificate is not signed by an authority that is trusted, or its chain is incomplete",
+    62: "the certificate is for another host name",
+    64: "the certificate is for another address",
+}
+
+
+def answer_of_deadline(seconds: float) -> Answer:
+    """The deadline passed before there was a status."""
+    return Answer(error_class=ErrorClass.TIMEOUT, error_detail=f"no answer within {seconds:g} s")
+
+
+def answer_of_fault(fault: Exception) -> Answer:
+    """Why there was no answer, in words that tell nothing about our side of the network."""
+    cause = _cause(fault)
+    for kind, error_class, detail in _FAULTS:
+        if isinstance(cause, kind):
+            return Answer(error_class=error_class, error_detail=detail or str(cause))
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        detail = _CERTIFICATE_FAULTS.get(cause.verify_code, "the certificate is not accepted")
+        return Answer(error_class=ErrorClass.TLS, error_detail=detail)
+    if isinstance(cause, ssl.SSLError):
+        return Answer(error_class=ErrorClass.TLS, error_detail="the TLS handshake failed")
+    if isinstance(cause, OSError):
+        error_class, detail = _OS_FAULTS.get(cause.errno or 0, _RESET)
+        return Answer(error_class=error_class, error_detail=detail)
+    # Not `internal`: nobody shall get attempts for nothing by confusing us.
+    _LOG.warning("an answer could not be read", exc_info=fault)
+    return Answer(error_class=ErrorClass.PROTOCOL, error_detail="the answer could not be read")
+
+
+def _cause(fault: Exception) -> BaseException:
+    """What aiohttp wraps: the fault of the socket, the name or the TLS handshake."""
+    if isinstance(fault, aiohttp.ClientConnectorError):
+        return fault.os_error
+    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
+        return fault.certificate_error
+    return fault

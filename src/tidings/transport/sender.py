@@ -1,132 +1,140 @@
-"""The HTTP client that sends deliveries: one POST, once, to a judged address, within a deadline."""
+"""Sends requests to receivers: one POST each, never again by itself, within one deadline."""
 
+import asyncio
+import functools
+import io
 import ssl
-from functools import lru_cache
+from collections.abc import Iterable
+from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
-from multidict import CIMultiDict
+from aiohttp import hdrs
 from yarl import URL
 
 from tidings.core import limits
-from tidings.core.addresses import AddressRules
-from tidings.core.attempt import Answer
-from tidings.core.callback_url import parse_callback_url
+from tidings.core.addresses import AddressRules, parse_callback_url
+from tidings.core.attempt import Answer, ErrorClass
 from tidings.core.refusals import CallbackUrlRefused
 from tidings.ports.transport import OutboundRequest
-from tidings.transport.answers import answer_of, answer_of_fault
-from tidings.transport.guarded_connection import (
-    AddressRefused,
-    Dns,
-    GuardedResolver,
-    Lookup,
-    guarded_sockets,
-)
+from tidings.transport.answers import answer_of, answer_of_deadline, answer_of_fault
+from tidings.transport.guarded_connection import GuardedConnector
+from tidings.transport.resolving import Resolver, SystemResolver
 
-KEEP_ALIVE_SECONDS: Final = 30.0
-_URLS_CACHED: Final = 20_000
+_URLS_CACHED_MAX: Final = 10_000
+_READ_BUFFER_BYTES: Final = 32 * 1024
+_WRITTEN_AT_ONCE_BYTES_MAX: Final = 1024 * 1024
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
+"""One deadline covers everything, so aiohttp's own are switched off."""
 
 
 class AiohttpTransport:
-    """The `Transport` port on aiohttp. Use it as an asynchronous context manager.
-
-    Set up so that nothing happens behind our back: no redirects, no decompression, no cookies, no
-    proxies or credentials from the environment, and no second send (aiohttp repeats only methods
-    that are idempotent, and POST is none).
-    """
+    """The transport port on top of aiohttp. Make it where the event loop runs, and close it."""
 
     def __init__(
         self,
         rules: AddressRules,
         *,
-        look_up: Lookup | None = None,
-        tls: ssl.SSLContext | None = None,
+        resolver: Resolver | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._rules = rules
-        self._dns = None if look_up is not None else Dns()
-        self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
-        self._parsed = lru_cache(maxsize=_URLS_CACHED)(self._parse)
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(rules, look_up or self._dns or Dns()),
-            socket_factory=guarded_sockets(rules),
-            ssl=tls or tls_context(),
-            use_dns_cache=False,
-            limit=0,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
+        self._own_resolver = SystemResolver() if resolver is None else None
+        self._url_of = functools.lru_cache(_URLS_CACHED_MAX)(
+            lambda text: URL(parse_callback_url(text, rules).url, encoded=True)
         )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=GuardedConnector(
+                rules,
+                resolver or self._own_resolver or SystemResolver(),
+                ssl_context or new_ssl_context(),
+            ),
+            request_class=_ExactRequest,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,
-            skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
-            headers={"Accept-Encoding": "identity"},
+            timeout=_NO_TIMEOUT,
+            read_bufsize=_READ_BUFFER_BYTES,
         )
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. What is still on its way ends as `internal`."""
         await self._session.close()
-        if self._dns is not None:
-            await self._dns.close()
+        if self._own_resolver is not None:
+            await self._own_resolver.close()
 
     async def send(self, request: OutboundRequest) -> Answer:
         """See `Transport`."""
         try:
-            url = self._parsed(request.url)
-        except CallbackUrlRefused:
-            return answer_of_fault(AddressRefused())
+            url = self._url_of(request.url)
+        except CallbackUrlRefused as refusal:
+            # Good when it was stored, but the rules have become stricter.
+            return Answer(error_class=ErrorClass.BLOCKED_ADDRESS, error_detail=refusal.detail)
+        response: aiohttp.ClientResponse | None = None
+        body = bytearray()
         try:
-            async with self._session.post(
-                url,
-                data=request.body,
-                headers=CIMultiDict(request.headers),
-                allow_redirects=False,
-                timeout=self._timeout(request.timeout_seconds),
-            ) as response:
-                return answer_of(
-                    response.status, response.headers.items(), await _kept_body(response)
+            async with asyncio.timeout(request.timeout_seconds):
+                response = await self._session.post(
+                    url,
+                    data=_in_portions(request.body),
+                    headers=request.headers,
+                    allow_redirects=False,
                 )
-        except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as fault:
-            return answer_of_fault(fault)
+                await _read(response.content, body)
+        except TimeoutError:
+            if response is None:
+                return answer_of_deadline(request.timeout_seconds)
+        except (aiohttp.ClientError, OSError, ValueError) as fault:
+            if response is None:
+                return self._answer_of_fault(fault)
+        finally:
+            if response is not None and not response.closed:
+                response.close()
+        return answer_of(response.status, response.raw_headers, bytes(body))
 
-    def _parse(self, text: str) -> URL:
-        """The URL to send to, rebuilt from its judged parts and sent byte for byte."""
-        return URL(parse_callback_url(text, self._rules).url, encoded=True)
-
-    def _timeout(self, seconds: float) -> aiohttp.ClientTimeout:
-        timeout = self._timeouts.get(seconds)
-        if timeout is None:
-            timeout = self._timeouts[seconds] = aiohttp.ClientTimeout(
-                total=seconds, ceil_threshold=limits.TIMEOUT_SECONDS_MAX + 1
-            )
-        return timeout
+    def _answer_of_fault(self, fault: Exception) -> Answer:
+        if self._session.closed:
+            return Answer(error_class=ErrorClass.INTERNAL, error_detail="Tidings was shutting down")
+        return answer_of_fault(fault)
 
 
-def tls_context() -> ssl.SSLContext:
-    """TLS as everybody should have it: certificate and host name verified, 1.2 at the least."""
+class _ExactRequest(aiohttp.ClientRequest):
+    """A request with the headers that it was given, and no others of aiohttp's own choice."""
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        del skip_auto_headers
+        self.headers[hdrs.ACCEPT_ENCODING] = "identity"
+
+
+def new_ssl_context() -> ssl.SSLContext:
+    """TLS as everybody should have it: chain and host name verified, 1.2 at the least."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 
-async def _kept_body(response: aiohttp.ClientResponse) -> bytes:
-    """Read a bounded part of the body. Whatever goes wrong here, the status line has been said."""
-    kept = bytearray()
-    read = 0
-    try:
-        while read < limits.ANSWER_BODY_BYTES_READ_MAX:
-            chunk = await response.content.readany()
-            if not chunk:
-                return bytes(kept)
-            read += len(chunk)
-            kept += chunk[: limits.ANSWER_BODY_BYTES_KEPT_MAX - len(kept)]
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        pass
-    response.close()
-    return bytes(kept)
+def _in_portions(body: bytes) -> bytes | io.BytesIO:
+    """What aiohttp shall write; from a file it takes portions, and lets others in between."""
+    return body if len(body) <= _WRITTEN_AT_ONCE_BYTES_MAX else io.BytesIO(body)
+
+
+async def _read(content: aiohttp.StreamReader, kept: bytearray) -> None:
+    """Read a body up to its bound. What is worth keeping is in `kept` even if this fails."""
+    left = limits.ANSWER_BODY_BYTES_READ_MAX
+    while left > 0:
+        portion = await content.readany()
+        if not portion:
+            return
+        left -= len(portion)
+        kept += portion[: limits.ANSWER_BODY_BYTES_KEPT_MAX - len(kept)]

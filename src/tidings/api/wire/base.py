@@ -86,6 +86,14 @@ JsonObject = Annotated[
 ]
 
 
+class TenantBody(Body):
+    """The body of a request about something in the path, or about many things."""
+
+    tenant_id: Annotated[PublicId | None, Meta(description="The same as the query parameter.")] = (
+        None
+    )
+
+
 def moment(at_ms: int) -> str:
     """A moment as it is shown."""
     return format_timestamp(at_ms)

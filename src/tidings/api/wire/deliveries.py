@@ -7,13 +7,13 @@ import msgspec
 from msgspec import Meta
 
 from tidings.api.wire.base import (
-    Body,
     Moment,
     Page,
     Patterns,
     PublicId,
     Shown,
     ShownMoment,
+    TenantBody,
     moment,
     moment_or_null,
 )
@@ -74,7 +74,7 @@ class DeliveryWithAttempts(Delivery):
     attempts: list[ShownAttempt]
 
 
-class _Selection(Body):
+class _Selection(TenantBody):
     """Which deliveries a replay covers."""
 
     since: Annotated[Moment | None, Meta(description="Created at or after this moment.")] = None

@@ -14,6 +14,7 @@ from tidings.api.wire.base import (
     PublicId,
     Shown,
     ShownMoment,
+    TenantBody,
     moment,
 )
 from tidings.api.wire.problems import Problem
@@ -103,7 +104,7 @@ class ShownEvent(ListedEvent):
     data: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
 
 
-class ReplayEventRequest(Body):
+class ReplayEventRequest(TenantBody):
     """To whom the event is delivered again: one subscription, or all that match."""
 
     subscription_id: PublicId | None = None

@@ -15,6 +15,7 @@ from tidings.api.wire.base import (
     Secret,
     Shown,
     ShownMoment,
+    TenantBody,
     moment,
     moment_or_null,
 )
@@ -133,7 +134,7 @@ class PatchWebhookSubscriptionRequest(Body):
     ) = UNSET
 
 
-class RotateSecretRequest(Body):
+class RotateSecretRequest(TenantBody):
     """A new secret, and how long the ones before it still sign."""
 
     secret: Secret | None = None
@@ -147,7 +148,7 @@ class RotateSecretRequest(Body):
     ] = limits.SECRET_OVERLAP_SECONDS_DEFAULT
 
 
-class SendTestRequest(Body):
+class SendTestRequest(TenantBody):
     """What the test event says; `tidings.test` without data unless told."""
 
     event_type: Annotated[

@@ -1,0 +1,100 @@
+"""`tidings database`: what an operator does to the database file itself."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidings.cli.command import command, group
+from tidings.cli.output import CommandFailed, ExitCode, Screen
+from tidings.cli.unbuilt import refuse_unbuilt
+
+app = group("Migrate, check and back up the database.")
+
+_DataDir = Annotated[Path | None, typer.Option(help="The data directory; else TIDINGS_DATA_DIR.")]
+_Database = Annotated[
+    str | None, typer.Option(metavar="URL", help="The database; else TIDINGS_DATABASE_URL.")
+]
+_PRIVATE = 0o077
+"""The umask under which nobody else may read what is made."""
+
+
+@command(app, "migrate")
+def migrate(screen: Screen, *, database: _Database = None, data_dir: _DataDir = None) -> None:
+    """Bring the tables up to date. The server does this too, when it starts."""
+    from tidings.storage.sqlite import maintenance
+
+    path = _existing(database, data_dir)
+    with _our_words():
+        steps = maintenance.migrate(path)
+    for step in steps:
+        screen.line(f"Taken: {step}")
+    screen.line(f"{path} is up to date.")
+    screen.value({"database": str(path), "steps": steps})
+
+
+@command(app, "check")
+def check(screen: Screen, *, database: _Database = None, data_dir: _DataDir = None) -> None:
+    """Look for damage. It may run beside the server."""
+    from tidings.storage.sqlite import maintenance
+
+    path = _existing(database, data_dir)
+    with _our_words():
+        faults = maintenance.check(path)
+    screen.value({"database": str(path), "faults": faults})
+    for fault in faults:
+        screen.line(fault)
+    if faults:
+        raise CommandFailed(f"{path} has faults; restore a backup", ExitCode.BAD_RESULT)
+    screen.line(f"{path} is sound.")
+
+
+@command(app, "backup")
+def backup(
+    screen: Screen,
+    to: Annotated[Path, typer.Argument(help="The file to write, which must not exist yet.")],
+    *,
+    database: _Database = None,
+    data_dir: _DataDir = None,
+) -> None:
+    """Copy the database, also while the server runs. Keep a copy of encryption.key elsewhere."""
+    from tidings.storage.sqlite import maintenance
+
+    path = _existing(database, data_dir)
+    os.umask(_PRIVATE)
+    with _our_words(), screen.progress("Backing up") as progress:
+        maintenance.backup(path, to, progress.reached)
+    screen.line(f"{path} is backed up to {to}.")
+    screen.value({"database": str(path), "backup": str(to)})
+
+
+@command(app, "copy")
+def copy() -> None:
+    """Copy everything to another kind of database. Not available in this version."""
+    refuse_unbuilt("copying to another kind of database")
+
+
+def _existing(database: str | None, data_dir: Path | None) -> Path:
+    from tidings.settings import Settings
+
+    path = Settings.load(overrides={"database_url": database, "data_dir": data_dir}).database_path
+    if not path.is_file():
+        raise CommandFailed(f"there is no database at {path}", ExitCode.NOT_FOUND)
+    return path
+
+
+@contextmanager
+def _our_words() -> Iterator[None]:
+    """Turn what the store says about the world into a line and an exit code."""
+    from tidings.ports.store import StoreUnavailable
+    from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew
+
+    try:
+        yield
+    except (DatabaseInUse, DatabaseTooNew, FileExistsError) as fault:
+        raise CommandFailed(str(fault), ExitCode.CONFLICT) from fault
+    except (StoreUnavailable, OSError) as fault:
+        raise CommandFailed(str(fault), ExitCode.UNAVAILABLE) from fault

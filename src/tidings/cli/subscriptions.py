@@ -1,0 +1,274 @@
+"""`tidings subscriptions`: who wants what, and what becomes of it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tidings.cli.arguments import json_object, named_values, retry_policy
+from tidings.cli.command import Cursor, Limit, Since, Until, command, group
+from tidings.cli.output import CommandFailed, ExitCode, Screen, refuse
+from tidings.cli.remote import Remote
+from tidings.cli.replaying import DryRun, Wait, replay
+
+app = group("Create, change, try out and replay subscriptions.")
+
+_PATH = "webhook-subscriptions"
+_COLUMNS = {
+    "subscription": "subscriptionId",
+    "event type": "eventType",
+    "callback url": "callbackUrl",
+    "status": "status",
+    "health": "health",
+}
+_SECRET_COLUMNS = {"secret": "secret", "created at": "createdAt", "expires at": "expiresAt"}
+_CHANGEABLE = (
+    "description",
+    "headers",
+    "orderingEnabled",
+    "retryPolicy",
+    "rateLimitPerSecond",
+    "timeoutSeconds",
+    "metadata",
+)
+
+_Id = Annotated[str, typer.Argument(metavar="SUBSCRIPTION_ID", help="The subscription's id.")]
+_Secret = Annotated[
+    str | None,
+    typer.Option(help="The signing secret; a random one unless given.", show_default=False),
+]
+_Description = Annotated[str | None, typer.Option(help="A note for people.")]
+_Headers = Annotated[
+    list[str] | None,
+    typer.Option("--header", metavar="NAME:VALUE", help="Sent along, never shown; repeat it."),
+]
+_Metadata = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Kept for you, never sent; repeat it."),
+]
+_Ordering = Annotated[
+    bool | None,
+    typer.Option(
+        "--ordering/--no-ordering",
+        help="Whether events with the same ordering key are delivered in order.",
+        show_default=False,
+    ),
+]
+_Retry = Annotated[
+    str | None,
+    typer.Option(metavar="WAITS|JSON", help="Seconds between attempts, such as 5,300,1800."),
+]
+_RateLimit = Annotated[float | None, typer.Option(help="Requests per second at most.")]
+_Timeout = Annotated[int | None, typer.Option(help="Seconds that an attempt may take in all.")]
+_EventTypes = Annotated[str | None, typer.Option("--event-type", help="Only of these types.")]
+
+
+@command(app, "create")
+def create(  # noqa: PLR0913 - a subscription has as many sides
+    remote: Remote,
+    screen: Screen,
+    event_type: Annotated[str, typer.Argument(help="Which events: order.shipped, order.*, *")],
+    callback_url: Annotated[str, typer.Argument(help="Where they are sent.")],
+    *,
+    secret: _Secret = None,
+    description: _Description = None,
+    headers: _Headers = None,
+    metadata: _Metadata = None,
+    ordering: _Ordering = None,
+    retry: _Retry = None,
+    rate_limit: _RateLimit = None,
+    timeout: _Timeout = None,
+) -> None:
+    """Subscribe. The signing secret is shown here; `show --secrets` shows it later."""
+    body = {
+        "eventType": event_type,
+        "callbackUrl": callback_url,
+        "secret": secret,
+        "description": description,
+        "headers": named_values(headers, ":", "--header"),
+        "metadata": named_values(metadata, "=", "--metadata"),
+        "orderingEnabled": ordering,
+        "retryPolicy": retry_policy(retry),
+        "rateLimitPerSecond": rate_limit,
+        "timeoutSeconds": timeout,
+    }
+    screen.item(remote.create(_PATH, body=body))
+
+
+@command(app, "list")
+def list_subscriptions(
+    remote: Remote,
+    screen: Screen,
+    *,
+    event_type: Annotated[
+        str | None, typer.Option(help="Only those with exactly this event type.")
+    ] = None,
+    status: Annotated[str | None, typer.Option(help="active, paused or disabled.")] = None,
+    limit: Limit = None,
+    cursor: Cursor = None,
+) -> None:
+    """List subscriptions, newest first."""
+    answer = remote.get(_PATH, eventType=event_type, status=status, limit=limit, cursor=cursor)
+    screen.page(answer, _COLUMNS)
+
+
+@command(app, "show")
+def show(
+    remote: Remote,
+    screen: Screen,
+    subscription_id: _Id,
+    *,
+    with_secrets: Annotated[
+        bool, typer.Option("--secrets", help="Show the secrets that sign now, instead.")
+    ] = False,
+) -> None:
+    """Show a subscription, or its secrets."""
+    if not with_secrets:
+        screen.item(remote.get(_PATH, subscription_id))
+        return
+    answer = remote.get(_PATH, subscription_id, "secret")
+    screen.answer(answer)
+    screen.table(answer.value["secrets"], _SECRET_COLUMNS)
+
+
+@command(app, "update")
+def update(  # noqa: PLR0913 - a subscription has as many sides
+    remote: Remote,
+    screen: Screen,
+    subscription_id: _Id,
+    *,
+    event_type: Annotated[str | None, typer.Option(help="Which events from now on.")] = None,
+    callback_url: Annotated[
+        str | None, typer.Option(help="Where they are sent; another one drops the headers.")
+    ] = None,
+    description: _Description = None,
+    headers: _Headers = None,
+    metadata: _Metadata = None,
+    ordering: _Ordering = None,
+    retry: _Retry = None,
+    rate_limit: _RateLimit = None,
+    timeout: _Timeout = None,
+    unset: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MEMBER", help=f"Back to the default: {', '.join(_CHANGEABLE)}."),
+    ] = None,
+) -> None:
+    """Change a subscription; what is not named stays. Deliveries under way follow the change."""
+    given = {
+        "eventType": event_type,
+        "callbackUrl": callback_url,
+        "description": description,
+        "headers": named_values(headers, ":", "--header"),
+        "metadata": named_values(metadata, "=", "--metadata"),
+        "orderingEnabled": ordering,
+        "retryPolicy": retry_policy(retry),
+        "rateLimitPerSecond": rate_limit,
+        "timeoutSeconds": timeout,
+    }
+    patch: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    for name in unset or ():
+        if name not in _CHANGEABLE:
+            refuse(f"--unset takes one of {', '.join(_CHANGEABLE)}, not {name}")
+        patch[name] = None
+    if not patch:
+        refuse("say what to change; see tidings subscriptions update --help")
+    screen.item(remote.patch(_PATH, subscription_id, body=patch))
+
+
+@command(app, "delete")
+def delete(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
+    """Delete a subscription for good; what is unfinished is cancelled, its history stays."""
+    screen.answer(remote.delete(_PATH, subscription_id), f"{subscription_id} is deleted.")
+
+
+@command(app, "pause")
+def pause(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
+    """Hold deliveries back until `resume`; new events are kept for it."""
+    _turn(remote, screen, subscription_id, "pause")
+
+
+@command(app, "resume")
+def resume(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
+    """Send again, after a pause or after it was disabled."""
+    _turn(remote, screen, subscription_id, "resume")
+
+
+@command(app, "disable")
+def disable(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
+    """Switch a subscription off; what is unfinished becomes dead letters."""
+    _turn(remote, screen, subscription_id, "disable")
+
+
+@command(app, "rotate-secret")
+def rotate_secret(
+    remote: Remote,
+    screen: Screen,
+    subscription_id: _Id,
+    *,
+    secret: _Secret = None,
+    overlap: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SECONDS", help="How long the old secrets still sign; a day unless told."
+        ),
+    ] = None,
+) -> None:
+    """Sign with a new secret from now on, and with the old ones too for a while."""
+    body = {"secret": secret, "overlapSeconds": overlap}
+    screen.item(remote.post(_PATH, subscription_id, "rotate-secret", body=body))
+
+
+@command(app, "test")
+def try_out(
+    remote: Remote,
+    screen: Screen,
+    subscription_id: _Id,
+    *,
+    event_type: Annotated[str | None, typer.Option(help="tidings.test unless told.")] = None,
+    data: Annotated[str, typer.Option(metavar="JSON|@FILE|-", help="What the event says.")] = "{}",
+) -> None:
+    """Send a signed event now, which is stored nowhere, and show what came of it."""
+    answer = remote.post(
+        _PATH,
+        subscription_id,
+        "test",
+        body={"eventType": event_type},
+        raw={"data": json_object(data)},
+    )
+    screen.item(answer)
+    if answer.value["outcome"] != "delivered":
+        raise CommandFailed("the test did not arrive", ExitCode.BAD_RESULT)
+
+
+@command(app, "replay")
+def replay_deliveries(  # noqa: PLR0913 - as many ways to select as the API has
+    remote: Remote,
+    screen: Screen,
+    subscription_id: _Id,
+    *,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="dead: its dead letters (unless told otherwise). missed: matching events that it "
+            "never got. all: also what was delivered."
+        ),
+    ] = None,
+    event_type: _EventTypes = None,
+    since: Since = None,
+    until: Until = None,
+    is_dry_run: DryRun = False,
+    wait: Wait = None,
+) -> None:
+    """Deliver to a subscription again."""
+    body = {
+        "only": only,
+        "eventType": event_type,
+        "since": since,
+        "until": until,
+        "dryRun": is_dry_run or None,
+    }
+    replay(remote, screen, (_PATH, subscription_id, "replay"), body, wait=wait)
+
+
+def _turn(remote: Remote, screen: Screen, subscription_id: str, change: str) -> None:
+    answer = remote.post(_PATH, subscription_id, change)
+    screen.answer(answer, f"{subscription_id} is {answer.value['status']}.")

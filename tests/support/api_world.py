@@ -1,0 +1,179 @@
+"""The API in the test's own process: real store, no engine, so that deliveries stay as they are."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+
+from tests.support.jumping_clock import JumpingClock
+from tidings.api.app import create_app
+from tidings.api.services import ApiSettings, Services
+from tidings.core.addresses import AddressRules
+from tidings.core.attempt import Answer, Attempt, Outcome
+from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
+from tidings.core.subscription import Subscription
+from tidings.operations.access import DEVELOPER, Access, Scope
+from tidings.operations.inspection import Inspection
+from tidings.operations.publish import Publisher
+from tidings.operations.replay import Replays
+from tidings.operations.signing_secrets import SecretRules
+from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
+from tidings.operations.tenants import Tenants
+from tidings.ports.store import Result
+from tidings.storage.sealing import Sealer
+from tidings.storage.sqlite import SqliteStore, open_store
+from tidings.system import SystemChance
+
+PUBLIC_URL = "https://api.example.com"
+WISH = {
+    "eventType": "order.shipped",
+    "callbackUrl": "https://client.example.com/webhooks/order-shipped",
+    "secret": "whsec_abc123",
+}
+EVENT = {"eventType": "order.shipped", "data": {"orderId": "or_12345", "trackingNumber": "1Z999"}}
+
+
+class ApiWorld:
+    """The application, what stands behind it, and clients with keys to call it."""
+
+    def __init__(self, store: SqliteStore, clock: JumpingClock, settings: ApiSettings) -> None:
+        chance = SystemChance()
+        self.store = store
+        self.clock = clock
+        self.chance = chance
+        self.in_flight: set[str] = set()
+        self.tests_sent: list[tuple[Subscription, str, bytes]] = []
+        self.reasons_not_ready: list[str] = []
+        self.access = Access(store, clock, chance)
+        self.publisher = Publisher(store, clock, chance)
+        rules = SubscriptionRules(AddressRules(), SecretRules(), subscriptions_max=1_000)
+        self.services = Services(
+            settings=settings,
+            access=self.access,
+            publisher=self.publisher,
+            subscriptions=Subscriptions(store, clock, chance, rules, self._send_test),
+            inspection=Inspection(store),
+            replays=Replays(store, clock, chance, self.in_flight.__contains__),
+            tenants=Tenants(store, clock),
+            readiness=self._readiness,
+            metrics=lambda: b"tidings_attempts_total 0\n",
+        )
+        self.app = create_app(self.services)
+        self.clients: list[httpx2.AsyncClient] = []
+        self.client = self.caller()
+
+    def caller(self, key: str | None = None, **options: Any) -> httpx2.AsyncClient:
+        """A client that calls with a key, or without one."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=self.app),
+            base_url="http://localhost:8080",
+            headers=headers,
+            **options,
+        )
+        self.clients.append(client)
+        return client
+
+    async def key(self, *scopes: str, tenant_id: str | None = None) -> str:
+        """A new key with these scopes."""
+        _, text = await self.access.create(
+            DEVELOPER, name="test", scopes=scopes or [Scope.ADMIN], tenant_id=tenant_id
+        )
+        return text
+
+    async def subscribe(self, **members: Any) -> Any:
+        """A new subscription."""
+        answer = await self.client.post("/webhook-subscriptions", json=WISH | members)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
+
+    async def publish(self, **members: Any) -> Any:
+        """A new event."""
+        answer = await self.client.post("/events", json=EVENT | members)
+        assert answer.status_code == 202, answer.text
+        return answer.json()
+
+    async def deliveries(self, **parameters: Any) -> list[Any]:
+        """Deliveries as the API lists them."""
+        answer = await self.client.get("/deliveries", params={"limit": 200} | parameters)
+        assert answer.status_code == 200, answer.text
+        items: list[Any] = answer.json()["items"]
+        return items
+
+    async def finish(self, subscription_id: str, *, delivered: bool = False) -> list[str]:
+        """End all deliveries of a subscription, as dead letters unless told; answers their ids."""
+        page = await self.store.read_page(subscription_id, after_seq=0, limit=1_000)
+        ending = Ending(DeliveryStatus.DEAD_LETTERED, DeadLetterReason.ATTEMPTS_EXHAUSTED)
+        if delivered:
+            ending = Ending(DeliveryStatus.DELIVERED)
+        answer = Answer(status_code=200 if delivered else 500)
+        outcome = Outcome.DELIVERED if delivered else Outcome.FAILED
+        now_ms = self.clock.now_ms()
+        results = []
+        for row in page.rows:
+            attempt = _attempt(
+                self.chance.new_id("att", now_ms), row.delivery_id, answer, outcome, now_ms
+            )
+            tried = msgspec.structs.replace(row, attempt_count=row.attempt_count + 1)
+            results.append(Result(attempt, tried, ending))
+        await self.store.record_results(results)
+        return [row.delivery_id for row in page.rows]
+
+    async def _send_test(self, subscription: Subscription, event_id: str, body: bytes) -> Attempt:
+        self.tests_sent.append((subscription, event_id, body))
+        now_ms = self.clock.now_ms()
+        return _attempt(
+            self.chance.new_id("att", now_ms),
+            "",
+            Answer(200, body=b"ok"),
+            Outcome.DELIVERED,
+            now_ms,
+        )
+
+    async def _readiness(self) -> list[str]:
+        return self.reasons_not_ready
+
+
+def _attempt(
+    attempt_id: str, delivery_id: str, answer: Answer, outcome: Outcome, now_ms: int
+) -> Attempt:
+    return Attempt(
+        attempt_id=attempt_id,
+        delivery_id=delivery_id,
+        round=0,
+        number=1,
+        started_at_ms=now_ms,
+        duration_ms=7,
+        outcome=outcome,
+        status_code=answer.status_code,
+        error_class=None,
+        error_detail=None,
+        sent_by="0.1.0",
+        custom_header_names=("X-Token",),
+        response_headers=(("content-type", "text/plain"), ("set-cookie", "session=1")),
+        response_body=answer.body,
+    )
+
+
+@asynccontextmanager
+async def api_world(
+    folder: Path, *, is_dev: bool = True, **options: Any
+) -> AsyncIterator[ApiWorld]:
+    """Everything behind the API on fresh data."""
+    store = await open_store(folder / "tidings.db", sealer=Sealer(b"k" * 32), chance=SystemChance())
+    settings = ApiSettings(PUBLIC_URL, b"c" * 32, "test", is_dev=is_dev, **options)
+    world = ApiWorld(store, JumpingClock(), settings)
+    await world.access.load()
+    publishing = asyncio.create_task(world.publisher.run())
+    try:
+        yield world
+    finally:
+        world.publisher.close()
+        await publishing
+        for client in world.clients:
+            await client.aclose()
+        await store.close()

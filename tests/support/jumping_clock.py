@@ -1,0 +1,13 @@
+"""A clock that goes like the computer's and jumps when a test wants it to."""
+
+from tidings.system import SystemClock
+
+
+class JumpingClock(SystemClock):
+    """The computer's clock, put forward by as much as a test wants."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.ahead_ms
