@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -63,6 +64,7 @@ def foreign_part(host: bytes, origin: bytes | None) -> str | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(host: bytes) -> bool:
     text = host.decode("latin-1").lower()
     name, colon, port = text.rpartition(":")

@@ -42,7 +42,7 @@ def events_reader() -> BodyReader[PublishEventsRequest]:
     return BodyReader(
         PublishEventsRequest,
         bytes_max=limits.BATCH_BYTES_MAX,
-        check=strict_json.check_outermost_names,
+        check=strict_json.check_outline,
     )
 
 

@@ -1,6 +1,7 @@
 """Reading what people type: JSON, files, names with values, and the members of a retry policy."""
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +59,8 @@ def retry_policy(text: str | None) -> dict[str, Any] | None:
 
 def _number(text: str) -> float:
     number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("JSON has no such number")
     return int(number) if number.is_integer() else number
 
 

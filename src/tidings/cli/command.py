@@ -8,12 +8,15 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
-from tidings.cli.output import Screen
+from tidings.cli.output import CommandFailed, ExitCode, Screen
 from tidings.cli.remote import Remote
+
+if TYPE_CHECKING:
+    from tidings.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., None])
 
@@ -96,8 +99,17 @@ def command(into: typer.Typer, name: str) -> Callable[[F], F]:
     return register
 
 
-def _remote(given: dict[str, Any]) -> Remote:
-    from tidings.settings import Settings
+def load_settings(**options: object) -> "Settings":
+    """The settings, with options of the command line put over them."""
+    from tidings.settings import Settings, SettingsRefused
 
+    try:
+        return Settings.load(overrides=options)
+    except SettingsRefused as refused:
+        code = ExitCode.NOT_AVAILABLE if refused.is_unavailable else ExitCode.USAGE
+        raise CommandFailed("; ".join(refused.lines), code) from None
+
+
+def _remote(given: dict[str, Any]) -> Remote:
     chosen = {name: given.pop(name) for name in ("server", "api_key")}
-    return Remote.from_settings(Settings.load(overrides=chosen), given.pop("tenant"))
+    return Remote.from_settings(load_settings(**chosen), given.pop("tenant"))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tidings.cli.command import command, group
+from tidings.cli.command import command, group, load_settings
 from tidings.cli.output import CommandFailed, ExitCode, Screen
 from tidings.cli.unbuilt import refuse_unbuilt
 
@@ -78,9 +78,7 @@ def copy() -> None:
 
 
 def _existing(database: str | None, data_dir: Path | None) -> Path:
-    from tidings.settings import Settings
-
-    path = Settings.load(overrides={"database_url": database, "data_dir": data_dir}).database_path
+    path = load_settings(database_url=database, data_dir=data_dir).database_path
     if not path.is_file():
         raise CommandFailed(f"there is no database at {path}", ExitCode.NOT_FOUND)
     return path

@@ -55,7 +55,7 @@ def _tell(story: "_Story", narrator: "Narrator", receiver: "Receiver") -> None:
         occurredAt="2024-05-04T12:00:00Z",
         data={"orderId": "or_12345", "trackingNumber": "1Z999"},
     )
-    narrator.request(story.arrival(answered=200))
+    narrator.request(story.arrival("evt_567", answered=200))
 
     narrator.chapter("Another receiver stumbles once, and Tidings tries again")
     story.subscribe(
@@ -65,15 +65,13 @@ def _tell(story: "_Story", narrator: "Narrator", receiver: "Receiver") -> None:
     )
     receiver.breaks = 1
     event_id = story.publish(eventType="payment.failed", data={"paymentId": "pay_1"})
-    for status in (500, 200):
-        narrator.attempt(story.arrival(answered=status, event_id=event_id))
-    narrator.say("The webhook-id stays the same, so a receiver can tell a repeat.")
+    story.attempts(event_id, answers=[500, 200])
+    narrator.say("The webhook-id stays the same, so that a receiver can tell a repeat.")
 
     narrator.chapter("It is down for longer, and the delivery becomes a dead letter")
     receiver.breaks = 3
     event_id = story.publish(eventType="payment.refunded", data={"paymentId": "pay_2"})
-    for status in (500, 500, 500):
-        narrator.attempt(story.arrival(answered=status, event_id=event_id))
+    story.attempts(event_id, answers=[500, 500, 500])
     narrator.shell("tidings dead-letters list")
     dead_letter = story.dead_letter(event_id)
     narrator.members(dead_letter)
@@ -81,7 +79,7 @@ def _tell(story: "_Story", narrator: "Narrator", receiver: "Receiver") -> None:
     narrator.chapter("It is repaired, and the dead letter is replayed")
     narrator.shell(f"tidings dead-letters replay {dead_letter['deliveryId']}")
     story.replay(dead_letter["deliveryId"])
-    narrator.attempt(story.arrival(answered=200, event_id=event_id))
+    story.attempts(event_id, answers=[200])
     narrator.shell(f"tidings deliveries show {dead_letter['deliveryId']}")
     narrator.attempts(story.history(dead_letter["deliveryId"], answers=[500, 500, 500, 200]))
 
@@ -109,15 +107,23 @@ class _Story:
         self._narrator.answer(f"202  {accepted['eventId']} is on disk, and will be delivered")
         return str(accepted["eventId"])
 
-    def arrival(self, *, answered: int, event_id: str | None = None) -> "Received":
+    def arrival(self, event_id: str, *, answered: int) -> "Received":
         """The next request that the receiver gets."""
         request = self._receiver.next()
         if request is None:
             raise _went_wrong("the receiver gets a request")
         _expect("the signature fits", holds=request.is_signed)
         _expect(f"the receiver answers {answered}", holds=request.answered == answered)
-        _expect("the webhook-id is the event's", holds=event_id in (None, request.webhook_id))
+        _expect("the webhook-id is the event's", holds=request.webhook_id == event_id)
         return request
+
+    def attempts(self, event_id: str, *, answers: list[int]) -> None:
+        """One attempt after the other, each answered as the list says."""
+        before = None
+        for answered in answers:
+            request = self.arrival(event_id, answered=answered)
+            self._narrator.attempt(request, since=before)
+            before = request
 
     def dead_letter(self, event_id: str) -> dict[str, Any]:
         """What there is to know about the dead letter of an event, as soon as it is one."""

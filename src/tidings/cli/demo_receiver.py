@@ -24,6 +24,7 @@ class Received:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    at_ms: int
     is_signed: bool
     answered: int
 
@@ -76,14 +77,15 @@ class Receiver:
 
     def receive(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """Take a request and answer its status. A real receiver begins like this one."""
+        now_ms = SystemClock().now_ms()
         try:
-            verify(headers, body, self.secrets, now_seconds=SystemClock().now_ms() // 1_000)
+            verify(headers, body, self.secrets, now_seconds=now_ms // 1_000)
         except InvalidSignature:
             is_signed, status = False, _FORBIDDEN
         else:
             is_signed, status = True, _BROKEN if self.breaks else OK
         self.breaks = max(0, self.breaks - 1)
-        self._arrived.put(Received(path, headers, body, is_signed, status))
+        self._arrived.put(Received(path, headers, body, now_ms, is_signed, status))
         return status
 
     def next(self) -> Received | None:

@@ -21,8 +21,8 @@ from tidings.cli import (
     subscriptions,
     unbuilt,
 )
+from tidings.cli.command import load_settings
 from tidings.cli.output import CommandFailed, ExitCode, visible
-from tidings.settings import Settings, SettingsRefused
 
 app = typer.Typer(
     name="tidings",
@@ -44,17 +44,26 @@ for name, several in (
     app.add_typer(several.app, name=name)
 
 
+def _show_version(is_wanted: bool) -> None:  # noqa: FBT001 - Typer's callbacks are so
+    if is_wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     *,
-    is_version_wanted: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and leave.",
+            callback=_show_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     """A self-hosted webhooks platform: signed, durable, fair delivery of events."""
-    if is_version_wanted:
-        typer.echo(__version__)
-        raise typer.Exit
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -63,9 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = app(arguments, prog_name="tidings", standalone_mode=False)
     except CommandFailed as failure:
         code = _fail(failure.line, failure.code)
-    except SettingsRefused as refused:
-        unbuilt_only = ExitCode.NOT_AVAILABLE if refused.is_unavailable else ExitCode.USAGE
-        code = _fail("; ".join(refused.lines), unbuilt_only)
     except typer.TyperException as fault:
         code = _fail_usage(fault)
     except (typer.Abort, KeyboardInterrupt):
@@ -97,8 +103,8 @@ def _fail_usage(fault: typer.TyperException) -> int:
 def _fail_unexpectedly(bug: Exception) -> ExitCode:
     """What nobody foresaw. The trace is for those who ask for it."""
     try:
-        is_debugging = Settings.load().log_level == "debug"
-    except SettingsRefused:
+        is_debugging = load_settings().log_level == "debug"
+    except CommandFailed:
         is_debugging = False
     if is_debugging:
         traceback.print_exception(bug)

@@ -11,6 +11,13 @@ from tidings.cli.demo_receiver import OK, Received
 from tidings.cli.output import shown, words
 
 _SIDE: Final = "   │ "
+_HEADERS: Final = (
+    "content-type",
+    "user-agent",
+    "webhook-id",
+    "webhook-timestamp",
+    "webhook-signature",
+)
 _CURL: Final = """\
      curl -i http://127.0.0.1:8080/webhook-subscriptions \\
        -H 'Content-Type: application/json' \\
@@ -61,17 +68,19 @@ class Narrator:
         """Show a whole request that the receiver got."""
         self._line(f"   ┌ the receiver gets POST {received.path}", "bold")
         for name, value in received.headers.items():
-            if name.startswith("webhook-") or name in ("content-type", "user-agent"):
+            if name in _HEADERS:
                 self._line(f"{_SIDE}{name}: {shown(value)}")
         self._line(_SIDE.rstrip())
         self._line(_SIDE + shown(received.body.decode()))
-        self._line("   └ the signature fits; " + self._verdict(received), self._style(received))
+        self._verdict(received)
 
-    def attempt(self, received: Received) -> None:
-        """Show an attempt in two lines."""
-        headers = received.headers
-        self._line(f"   ┌ POST {received.path}  webhook-id {shown(headers['webhook-id'])}", "bold")
-        self._line("   └ the signature fits; " + self._verdict(received), self._style(received))
+    def attempt(self, received: Received, *, since: Received | None = None) -> None:
+        """Show what tells one attempt from another, and how long after the one before it came."""
+        waited = "" if since is None else f", {(received.at_ms - since.at_ms) / 1_000:.1f} s later"
+        self._line(f"   ┌ POST {received.path}{waited}", "bold")
+        for name in ("webhook-id", "webhook-signature"):
+            self._line(f"{_SIDE}{name}: {shown(received.headers[name])}")
+        self._verdict(received)
 
     def members(self, thing: Mapping[str, Any]) -> None:
         """Show some members of a thing."""
@@ -97,11 +106,9 @@ class Narrator:
             if what == "make serve":
                 self._line(_CURL)
 
-    def _verdict(self, received: Received) -> str:
-        return f"it answers {received.answered}"
-
-    def _style(self, received: Received) -> str:
-        return "green" if received.answered == OK else "red"
+    def _verdict(self, received: Received) -> None:
+        style = "green" if received.answered == OK else "red"
+        self._line(f"   └ the signature fits; the answer is {received.answered}", style)
 
     def _line(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style=style))

@@ -129,14 +129,16 @@ def refuse(line: str) -> NoReturn:
 def shown(value: Any) -> str:
     """A value of an answer as people read it, with nothing in it that a terminal obeys."""
     match value:
-        case None | [] | {}:
+        case None:
             return _NOTHING
         case bool():
             return "yes" if value else "no"
         case str():
             return visible(value)
         case list():
-            return ", ".join(shown(one) for one in value)
+            return ", ".join(shown(one) for one in value) or _NOTHING
+        case dict() if not value:
+            return _NOTHING
         case _:
             return visible(json.dumps(value, ensure_ascii=False))
 

@@ -3,15 +3,17 @@
 import json
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlsplit
-
-import httpx2
 
 from tidings import __version__
 from tidings.cli.output import Answer, CommandFailed, ExitCode, exit_code_of, refuse, shown
 from tidings.core.refusals import Refusal
-from tidings.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx2
+
+    from tidings.settings import Settings
 
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 _TIMEOUT_SECONDS: Final = 60
@@ -40,6 +42,8 @@ class Remote:
     """A server, the key to it, and the tenant that a command is about."""
 
     def __init__(self, server: str, api_key: str | None, tenant: str | None = None) -> None:
+        import httpx2
+
         self.tenant = tenant
         self.server = server
         self._found_key: str | None = None
@@ -53,7 +57,7 @@ class Remote:
             self._use_key(api_key)
 
     @classmethod
-    def from_settings(cls, settings: Settings, tenant: str | None) -> Self:
+    def from_settings(cls, settings: "Settings", tenant: str | None) -> Self:
         """The server of the settings, with its key: the one given, or the one that it left here."""
         given = settings.api_key.get_secret_value() if settings.api_key is not None else None
         remote = cls(settings.server or DEFAULT_SERVER, given, tenant)
@@ -118,6 +122,8 @@ class Remote:
         query: Mapping[str, str],
         body: bytes | None = None,
     ) -> Answer:
+        import httpx2
+
         url = "/" + "/".join(quote(part, safe="").replace(".", "%2E") for part in path)
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
@@ -161,7 +167,7 @@ def _object(body: Mapping[str, Any], raw: Mapping[str, str]) -> bytes:
     )
 
 
-def _failure(answer: httpx2.Response) -> CommandFailed:
+def _failure(answer: "httpx2.Response") -> CommandFailed:
     """The line that a problem becomes, and its exit code."""
     code = _CODES_BY_STATUS.get(answer.status_code, ExitCode.FAILED)
     try:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tidings.cli.command import load_settings
 from tidings.cli.output import CommandFailed, ExitCode, refuse
 
 app = typer.Typer()
@@ -41,20 +42,13 @@ def serve(
     ] = False,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C. Options go before TIDINGS_ variables."""
-    from tidings.settings import Settings
-
     if processes != 1:
         raise CommandFailed(
             "more than one process is not available in this version", ExitCode.NOT_AVAILABLE
         )
-    overrides = {
-        "host": host,
-        "port": port,
-        "database_url": database,
-        "data_dir": data_dir,
-        "role": role,
-    }
-    settings = Settings.load(overrides=overrides)
+    settings = load_settings(
+        host=host, port=port, database_url=database, data_dir=data_dir, role=role
+    )
     if is_dev and not settings.is_loopback:
         refuse(f"--dev serves this machine alone; it cannot listen on {settings.host}")
     if is_dev and "log_format" not in settings.model_fields_set:

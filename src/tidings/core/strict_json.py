@@ -58,17 +58,14 @@ def check_envelope(body: bytes) -> None:
     deeply as a document. This one is quick: every published event goes through it.
     """
     _check_value(body, limits.JSON_DEPTH_MAX + 1)
-    check_outermost_names(body)
+    _check_outermost_names(body)
 
 
-def check_outermost_names(body: bytes) -> None:
-    """Raise `MalformedJson` where a name stands twice in the outermost object."""
-    try:
-        _OUTERMOST.decode(body)
-    except msgspec.ValidationError:
-        return  # no object, which is for the reader of the body to refuse
-    except (msgspec.DecodeError, RecursionError) as fault:
-        raise MalformedJson(_what(fault)) from None
+def check_outline(body: bytes) -> None:
+    """The same for a body whose parts are checked one by one later: syntax and outermost names."""
+    _check_encoding(body)
+    if not _check_outermost_names(body):
+        _decode(body)
 
 
 def depth(body: bytes) -> int:
@@ -80,16 +77,36 @@ def depth(body: bytes) -> int:
 
 
 def _check_value(body: bytes, depth_max: int) -> None:
+    _check_encoding(body)
+    if body.count(b"[") + body.count(b"{") > depth_max and depth(body) > depth_max:
+        raise MalformedJson(f"the body is nested more than {depth_max} levels deep")
+    _decode(body)
+
+
+def _check_encoding(body: bytes) -> None:
     try:
         body.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedJson("the body is not valid UTF-8") from None
-    if body.count(b"[") + body.count(b"{") > depth_max and depth(body) > depth_max:
-        raise MalformedJson(f"the body is nested more than {depth_max} levels deep")
+
+
+def _decode(body: bytes) -> None:
+    """See that all of it can be read: syntax, escapes, the range of numbers."""
     try:
         _VALUE.decode(body)
     except (msgspec.DecodeError, RecursionError) as fault:
         raise MalformedJson(_what(fault)) from None
+
+
+def _check_outermost_names(body: bytes) -> bool:
+    """See that no name stands twice, and the syntax of all within; False for what is no object."""
+    try:
+        _OUTERMOST.decode(body)
+    except msgspec.ValidationError:
+        return False
+    except (msgspec.DecodeError, RecursionError) as fault:
+        raise MalformedJson(_what(fault)) from None
+    return True
 
 
 def _what(fault: Exception) -> str:

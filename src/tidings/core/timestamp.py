@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 _TIMESTAMP: Final = re.compile(
@@ -13,8 +14,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 def format_timestamp(at_ms: int) -> str:
     """A moment in UTC with ``Z``; milliseconds are shown unless they are zero."""
     seconds, milliseconds = divmod(at_ms, 1_000)
-    text = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = _format_seconds(seconds)
     return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"
+
+
+@lru_cache(maxsize=256)
+def _format_seconds(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def normalised_timestamp(text: str) -> str | None:

@@ -15,6 +15,7 @@ T = TypeVar("T", bound=BaseModel)
 
 PREFIX: Final = "TIDINGS_"
 _SHOWN_LENGTH_MAX: Final = 60
+_FOLLOWS_FROM_OTHERS: Final = "default_factory_not_called"
 _UNSHOWN: Final = frozenset({"database_url", "egress_proxy"})
 """Settings without a secret type whose value may hold a password all the same."""
 
@@ -43,8 +44,9 @@ def read(settings: type[T], environ: Mapping[str, str] | None, options: Mapping[
     try:
         loaded = settings.model_validate(given)
     except ValidationError as refused:
-        # A value that is one of several types has an error for each; the first tells enough.
-        errors = {str(one["loc"][0]): one for one in reversed(refused.errors())}
+        # A value of several parts or types may have several errors; the first tells enough.
+        found = [one for one in refused.errors() if one["type"] != _FOLLOWS_FROM_OTHERS]
+        errors = {str(one["loc"][0]): one for one in reversed(found)}
         lines = [
             f"{_name(field, options)} {_fault(settings, errors[field], given)}"
             for field in reversed(errors)
@@ -74,8 +76,9 @@ def _is_ours(name: str) -> bool:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.75)
-    return f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else "")
+    fields = [one.removeprefix(PREFIX) for one in known]
+    close = difflib.get_close_matches(name[len(PREFIX) :].upper(), fields, n=1)
+    return f"{name} is no setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else "")
 
 
 def _name(field: str, options: Mapping[str, Any]) -> str:

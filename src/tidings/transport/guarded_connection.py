@@ -119,9 +119,7 @@ class GuardedConnector(aiohttp.TCPConnector):
             keepalive_timeout=KEPT_ALIVE_SECONDS,
             limit=0,  # the engine bounds what is in flight
         )
-        self._factory = functools.partial[ResponseHandler](
-            BoundedProtocol, self._is_crowded, loop=self._loop
-        )
+        self._factory = functools.partial(self._new_protocol)
         self._handshakes = asyncio.Semaphore(HANDSHAKES_MAX)
 
     async def close(self, *, abort_ssl: bool = False) -> None:
@@ -133,6 +131,9 @@ class GuardedConnector(aiohttp.TCPConnector):
         made = GuardedSocket(self._rules, address_info[0])
         self._open.add(made)
         return made
+
+    def _new_protocol(self) -> ResponseHandler:
+        return BoundedProtocol(self._is_crowded, loop=self._loop)
 
     def _is_crowded(self) -> bool:
         return len(self._open) > CONNECTIONS_KEPT_MAX

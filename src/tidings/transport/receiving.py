@@ -28,6 +28,7 @@ class BoundedProtocol(ResponseHandler):
         self._is_crowded = is_crowded
         self._wire_bytes = 0
         self._last_of_head: bytes | None = b""
+        self._has_unasked = False
 
     @property
     def should_close(self) -> bool:
@@ -39,12 +40,13 @@ class BoundedProtocol(ResponseHandler):
 
         What came in unasked would be read as the answer to that request.
         """
-        return super().is_connected() and not super().should_close
+        return super().is_connected() and not self._has_unasked and not super().should_close
 
     def set_response_params(self, **parameters: Any) -> None:
         """Begin to wait for an answer."""
         self._wire_bytes = 0
         self._last_of_head = b""
+        self._has_unasked = False
         super().set_response_params(**parameters)
 
     def data_received(self, data: bytes) -> None:
@@ -54,6 +56,8 @@ class BoundedProtocol(ResponseHandler):
             self._give_up()
             return
         if self._last_of_head is None:
+            if self._payload is not None and self._payload.is_eof():
+                self._has_unasked = True
             super().data_received(data)
         else:
             self._head_received(self._last_of_head, data)

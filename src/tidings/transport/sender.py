@@ -26,6 +26,9 @@ _READ_BUFFER_BYTES: Final = 32 * 1024
 _WRITTEN_AT_ONCE_BYTES_MAX: Final = 1024 * 1024
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
 """One deadline covers everything, so aiohttp's own are switched off."""
+_SHUTTING_DOWN: Final = Answer(
+    error_class=ErrorClass.INTERNAL, error_detail="Tidings was shutting down"
+)
 
 
 class AiohttpTransport:
@@ -75,6 +78,8 @@ class AiohttpTransport:
 
     async def send(self, request: OutboundRequest) -> Answer:
         """See `Transport`."""
+        if self._session.closed:
+            return _SHUTTING_DOWN
         try:
             url = self._url_of(request.url)
         except CallbackUrlRefused as refusal:
@@ -104,7 +109,7 @@ class AiohttpTransport:
 
     def _answer_of_fault(self, fault: Exception) -> Answer:
         if self._session.closed:
-            return Answer(error_class=ErrorClass.INTERNAL, error_detail="Tidings was shutting down")
+            return _SHUTTING_DOWN
         return answer_of_fault(fault)
 
 
