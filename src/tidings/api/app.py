@@ -41,7 +41,7 @@ def create_app(services: Services) -> ASGIApp:
     resources = {path: Resource(one, problems) for path, one in paths.items()}
     router = Starlette(
         routes=[
-            PathRoute(path, resource, methods=list(paths[path]))
+            PathRoute(path, resource, methods=resource.methods)
             for path, resource in resources.items()
         ],
         exception_handlers={HTTPException: _Astray(problems)},
@@ -53,17 +53,22 @@ def create_app(services: Services) -> ASGIApp:
 
 
 class _Entrance:
-    """Takes a request straight to its resource where the path alone says which that is.
+    """Takes a request straight to its resource where method and path alone say which that is.
 
     So a publish is spared the router and its layers, which know nothing that it needs.
     """
 
     def __init__(self, resources: Mapping[str, Resource], router: ASGIApp) -> None:
-        self._fixed = {path: one for path, one in resources.items() if "{" not in path}
+        self._fixed = {
+            (method, path): resource
+            for path, resource in resources.items()
+            if "{" not in path
+            for method in resource.methods
+        }
         self._router = router
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        resource = self._fixed.get(scope.get("path", ""))
+        resource = self._fixed.get((scope.get("method"), scope.get("path")))
         if resource is None:
             await self._router(scope, receive, send)
             return

@@ -70,7 +70,7 @@ class Operation:
 class Resource:
     """Everything that can be done at one path, as an ASGI application.
 
-    The router in front of it lets only methods through that are known here.
+    What stands in front of it lets only methods through that are known here.
     """
 
     def __init__(self, operations: Mapping[str, Operation], problems: Problems) -> None:
@@ -79,6 +79,11 @@ class Resource:
             # The server leaves out the body.
             self._operations["HEAD"] = self._operations["GET"]
         self._problems = problems
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods that are known here."""
+        return list(self._operations)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

@@ -55,7 +55,9 @@ def check(screen: Screen, *, database: _Database = None, data_dir: _DataDir = No
 @command(app, "backup")
 def backup(
     screen: Screen,
-    to: Annotated[Path, typer.Argument(help="The file to write, which must not exist yet.")],
+    to: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The file to write, which must not exist yet.")
+    ],
     *,
     database: _Database = None,
     data_dir: _DataDir = None,

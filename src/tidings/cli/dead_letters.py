@@ -54,7 +54,10 @@ def replay_dead_letters(  # noqa: PLR0913 - as many ways to select as the API ha
     remote: Remote,
     screen: Screen,
     delivery_id: Annotated[
-        str | None, typer.Argument(help="One delivery's id; without it, all that are selected.")
+        str | None,
+        typer.Argument(
+            metavar="DELIVERY_ID", help="One delivery's id; else all that are selected."
+        ),
     ] = None,
     *,
     is_all: Annotated[bool, typer.Option("--all", help="Replay every dead letter.")] = False,

@@ -10,7 +10,7 @@ from tidings.cli.remote import Remote
 
 app = group("Look at deliveries and their attempts; retry or cancel them.")
 
-DeliveryId = Annotated[str, typer.Argument(help="The delivery's id.")]
+DeliveryId = Annotated[str, typer.Argument(metavar="DELIVERY_ID", help="The delivery's id.")]
 Subscription = Annotated[str | None, typer.Option(help="Only those to this subscription.")]
 Event = Annotated[str | None, typer.Option(help="Only those of this event.")]
 COLUMNS = {
@@ -21,6 +21,7 @@ COLUMNS = {
     "status": "status",
     "attempts": "attemptCount",
 }
+_BODY_SHOWN_MAX = 60
 _ATTEMPT_COLUMNS = {
     "attempt": "number",
     "started at": "startedAt",
@@ -69,6 +70,8 @@ def show_delivery(remote: Remote, screen: Screen, delivery_id: DeliveryId) -> No
     attempts = answer.value["attempts"]
     if attempts:
         screen.line("")
+        for one in attempts:
+            one["responseBody"] = one["responseBody"][:_BODY_SHOWN_MAX]
         screen.table(attempts, _ATTEMPT_COLUMNS)
 
 

@@ -11,7 +11,7 @@ from tidings.cli.remote import Remote
 
 app = group("Look at events, and deliver them again.")
 
-_EventId = Annotated[str, typer.Argument(help="The event's id.")]
+_EventId = Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id.")]
 _COLUMNS = {"event": "eventId", "type": "eventType", "occurred at": "occurredAt"}
 
 

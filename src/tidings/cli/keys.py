@@ -23,7 +23,7 @@ _COLUMNS = {
 def create_key(
     remote: Remote,
     screen: Screen,
-    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the key is for.")],
     *,
     scopes: Annotated[
         list[str], typer.Option("--scope", help="What it allows, such as events:write; repeat it.")
@@ -49,7 +49,9 @@ def list_keys(
 def revoke_key(
     remote: Remote,
     screen: Screen,
-    key_id: Annotated[str, typer.Argument(help="The key's id, as `list` shows it.")],
+    key_id: Annotated[
+        str, typer.Argument(metavar="KEY_ID", help="The key's id, as `list` shows it.")
+    ],
 ) -> None:
     """Revoke a key, at once."""
     screen.answer(remote.delete("api-keys", key_id), f"{key_id} is revoked.")

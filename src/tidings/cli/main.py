@@ -94,6 +94,8 @@ def _fail_usage(fault: typer.TyperException) -> int:
     """A fault that Typer found in how the command was called."""
     context = getattr(fault, "ctx", None)
     line = fault.format_message().rstrip(".")
+    if not line:  # it has shown what there is
+        return fault.exit_code
     if context is not None:
         line += f" (see {context.command_path} --help)"
     _fail(line, ExitCode.USAGE)

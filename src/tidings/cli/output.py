@@ -93,6 +93,7 @@ _STYLES: Final[Mapping[str, str]] = {
     "cancelled": "dim",
 }
 _NOTHING: Final = "-"
+_TABLE_WIDTH_MAX: Final = 500
 
 
 class CommandFailed(Exception):
@@ -275,10 +276,11 @@ def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for title in titles:
-        table.add_column(title, overflow="fold")
+        table.add_column(title, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
+    # As wide as it needs to be: a terminal may break a line, but an id must stay in one piece.
+    Console(width=_TABLE_WIDTH_MAX).print(table)
 
 
 def _print_columns(rows: Sequence[Sequence[str]]) -> None:

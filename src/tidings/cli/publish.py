@@ -16,7 +16,9 @@ app = typer.Typer()
 def publish(
     remote: Remote,
     screen: Screen,
-    event_type: Annotated[str, typer.Argument(help="What happened, such as order.shipped.")],
+    event_type: Annotated[
+        str, typer.Argument(metavar="EVENT_TYPE", help="What happened, such as order.shipped.")
+    ],
     *,
     data: Annotated[
         str,

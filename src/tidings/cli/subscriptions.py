@@ -66,8 +66,12 @@ _EventTypes = Annotated[str | None, typer.Option("--event-type", help="Only of t
 def create(  # noqa: PLR0913 - a subscription has as many sides
     remote: Remote,
     screen: Screen,
-    event_type: Annotated[str, typer.Argument(help="Which events: order.shipped, order.*, *")],
-    callback_url: Annotated[str, typer.Argument(help="Where they are sent.")],
+    event_type: Annotated[
+        str, typer.Argument(metavar="EVENT_TYPE", help="Which events: order.shipped, order.*, *")
+    ],
+    callback_url: Annotated[
+        str, typer.Argument(metavar="CALLBACK_URL", help="Where they are sent.")
+    ],
     *,
     secret: _Secret = None,
     description: _Description = None,

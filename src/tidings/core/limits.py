@@ -64,6 +64,9 @@ PUBLISHES_GATHER_MS: Final = 4
 PUBLISHES_WAITING_MAX: Final = 20_000
 PUBLISH_BYTES_WAITING_MAX: Final = 64 * 1024 * 1024
 
+DISK_RESERVE_BYTES: Final = 64 * 1024 * 1024
+"""Below this nothing is accepted, so that the results of what was accepted can be stored."""
+
 # The scheduler.
 CONCURRENCY_MAX_DEFAULT: Final = 512
 ENDPOINT_CONCURRENCY_MAX: Final = 64

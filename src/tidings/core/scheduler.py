@@ -184,16 +184,14 @@ class Scheduler:
         self.reading.attend(endpoint, now_ms)
 
     def attempt_abandoned(self, delivery: Delivery) -> None:
-        """Free the slot of a request that was given up; nothing is learnt.
+        """Free the slot of a request that was given up; nothing is learnt."""
+        self._slots.give_back(delivery.seq)
+        self._leave_to_the_table(delivery)
 
-        The row is forgotten. If it still stands in the table, a later read brings it back.
-        """
-        flight = self._slots.give_back(delivery.seq)
-        self._roster.known.pop(delivery.seq, None)
-        endpoint = flight.endpoint
-        endpoint.caught_up = False
-        endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
-        endpoint.due_spilled = True
+    def result_lost(self, delivery: Delivery) -> None:
+        """Forget an attempt whose result could not be recorded; it will be made again."""
+        self._unrecorded.pop(delivery.seq, None)
+        self._leave_to_the_table(delivery)
 
     def result_recorded(
         self, delivery: Delivery, *, has_ended: bool, next_in_lane: Delivery | None, now_ms: int
@@ -299,6 +297,16 @@ class Scheduler:
             endpoint = self._roster.endpoints.get(delivery.subscription_id)
             if endpoint is not None:
                 endpoint.lanes.release(delivery)
+
+    def _leave_to_the_table(self, delivery: Delivery) -> None:
+        """Forget a row. If it still stands in the table, a later read brings it back."""
+        self._roster.known.pop(delivery.seq, None)
+        endpoint = self._roster.endpoints.get(delivery.subscription_id)
+        if endpoint is not None:
+            endpoint.lanes.release(delivery)
+            endpoint.caught_up = False
+            endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
+            endpoint.due_spilled = True
 
     def _settle(self, endpoint: Endpoint) -> None:
         """Forget the rows of a subscription that is over, and have them ended in the table."""

@@ -54,7 +54,7 @@ class Dispatcher:
     ) -> None:
         self.scheduler = Scheduler(concurrency_max=concurrency_max)
         self.bodies = Bodies(store)
-        self.recorder = Recorder(store, clock)
+        self.recorder = Recorder(store, clock, self._result_lost)
         self._store = store
         self._sender = sender
         self._clock = clock
@@ -177,6 +177,10 @@ class Dispatcher:
         self._telemetry.attempt_finished(attempt)
         if decision.disable is not None:
             self._begin(self._chores, self._disable(subscription.subscription_id, decision.disable))
+        self.wake()
+
+    def _result_lost(self, result: Result) -> None:
+        self.scheduler.result_lost(result.delivery)
         self.wake()
 
     def _decide(self, send: Send, answer: Answer) -> Decision:

@@ -7,6 +7,7 @@ must not cause more repeats than there were requests in flight.
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from tidings.core import limits
 from tidings.ports.clock import Clock
@@ -17,10 +18,14 @@ _RETRY_SECONDS = 0.25
 
 
 class Recorder:
-    """Writes results. What a commit changed reaches the scheduler by the store's listener."""
+    """Writes results. What a commit changed reaches the scheduler by the store's listener.
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    A result that only a bug can keep from being recorded is given up and told to `on_lost`.
+    """
+
+    def __init__(self, store: Store, clock: Clock, on_lost: Callable[[Result], None]) -> None:
         self._store = store
+        self._on_lost = on_lost
         self._clock = clock
         self._waiting: deque[tuple[float, Result]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -91,4 +96,5 @@ class Recorder:
                     await self._record([result])
             else:
                 _LOG.exception("a result could not be recorded and is lost; the attempt repeats")
+                self._on_lost(batch[0])
         return True

@@ -26,6 +26,7 @@ from tidings.ports.clock import Chance, Clock
 from tidings.ports.store import Store, StoreUnavailable
 
 _RETRY_AFTER_SECONDS = 1
+_NOT_STORED = "the event could not be stored; repeat it with the same id"
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
@@ -79,9 +80,12 @@ class Publisher:
         self._waiting.extend(waiting)
         self._waiting_bytes += sum(len(one.event.body) for one in waiting)
         self._awake.set()
+        results = await asyncio.gather(*(one.answer for one in waiting), return_exceptions=True)
+        if all(isinstance(result, Unavailable) for result in results):
+            raise Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
         return [
-            _answer(publication, await one.answer)
-            for publication, one in zip(publications, waiting, strict=True)
+            _answer(publication, result)
+            for publication, result in zip(publications, results, strict=True)
         ]
 
     async def run(self) -> None:
@@ -165,7 +169,16 @@ class Publisher:
                 [one.event for one in batch], now_ms=self._clock.now_ms()
             )
         except StoreUnavailable:
-            self._fail(batch)
+            fault = Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
+            self._fail(batch, fault)
+            return
+        except Exception as fault:  # noqa: BLE001 - handed to whoever published it
+            if len(batch) == 1:
+                self._fail(batch, fault)
+            else:
+                # One event that cannot be stored must not keep the others out.
+                for one in batch:
+                    await self._commit([one])
             return
         for one, result in zip(batch, results, strict=False):
             self._waiting_bytes -= len(one.event.body)
@@ -173,21 +186,18 @@ class Publisher:
                 one.answer.set_result(result)
         self._waiting.extendleft(reversed(batch[len(results) :]))
 
-    def _fail(self, batch: list[_Waiting]) -> None:
+    def _fail(self, batch: list[_Waiting], fault: Exception) -> None:
         for one in batch:
             self._waiting_bytes -= len(one.event.body)
             if not one.answer.cancelled():
-                one.answer.set_exception(
-                    Unavailable(
-                        "the event could not be stored; repeat it with the same id",
-                        retry_after_seconds=_RETRY_AFTER_SECONDS,
-                    )
-                )
+                one.answer.set_exception(fault)
 
 
-def _answer(publication: Publication, result: AcceptResult) -> Accepted | Refusal:
-    if isinstance(result, Accepted):
+def _answer(publication: Publication, result: AcceptResult | BaseException) -> Accepted | Refusal:
+    if isinstance(result, Accepted | Refusal):
         return result
+    if isinstance(result, BaseException):
+        raise result
     if publication.idempotency_key is not None:
         return IdempotencyKeyReused("this Idempotency-Key was used for an event with other content")
     return EventIdConflict(f"the event id {result.event_id} is taken by an event of other content")

@@ -77,9 +77,15 @@ class GuardedResolver(AbstractResolver):
 class GuardedSocket(socket.socket):
     """A socket that refuses to connect where the rules do not allow it."""
 
-    def __init__(self, rules: AddressRules, family: int) -> None:
+    def __init__(
+        self,
+        rules: AddressRules,
+        family: int,
+        on_close: Callable[["GuardedSocket"], None] = lambda _: None,
+    ) -> None:
         super().__init__(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._rules = rules
+        self._on_close = on_close
         self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
     def connect(self, address: Any) -> None:
@@ -91,6 +97,11 @@ class GuardedSocket(socket.socket):
         """Connect, or raise `AddressRefused`."""
         self._judge(address)
         return super().connect_ex(address)
+
+    def close(self) -> None:
+        """Close, and tell so."""
+        self._on_close(self)
+        super().close()
 
     def _judge(self, address: Sequence[Any]) -> None:
         fault = address_fault(str(address[0]), self._rules, port=int(address[1]))
@@ -128,7 +139,7 @@ class GuardedConnector(aiohttp.TCPConnector):
         await self._guarded_resolver.close()
 
     def _new_socket(self, address_info: tuple[Any, ...]) -> socket.socket:
-        made = GuardedSocket(self._rules, address_info[0])
+        made = GuardedSocket(self._rules, address_info[0], self._open.discard)
         self._open.add(made)
         return made
 

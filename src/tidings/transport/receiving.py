@@ -56,7 +56,7 @@ class BoundedProtocol(ResponseHandler):
             self._give_up()
             return
         if self._last_of_head is None:
-            if self._payload is not None and self._payload.is_eof():
+            if data and self._payload is not None and self._payload.is_eof():
                 self._has_unasked = True
             super().data_received(data)
         else:

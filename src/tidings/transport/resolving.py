@@ -66,7 +66,7 @@ class SharedLookups:
         self._running: dict[str, asyncio.Task[Sequence[str]]] = {}
 
     async def addresses(self, host: str) -> Sequence[str]:
-        """All addresses of a name. Raises `OSError`, after `LOOKUP_SECONDS_MAX` at the latest."""
+        """All addresses of a name. Raises `NameNotResolved`, also when it takes too long."""
         running = self._running.get(host)
         if running is None:
             running = asyncio.create_task(self._look_up(host))
@@ -88,6 +88,10 @@ class SharedLookups:
                 return await self._resolver.resolve(host)
         except TimeoutError as error:
             raise NameNotResolved("looking up the name took too long") from error
+        except NameNotResolved:
+            raise
+        except OSError as error:
+            raise NameNotResolved("the name could not be looked up") from error
 
     def _finished(self, host: str, done: asyncio.Task[Sequence[str]]) -> None:
         del self._running[host]

@@ -1,6 +1,7 @@
 """What every part of the SQLite store has at hand: the writer, the readers, the sealer."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import apsw
@@ -16,11 +17,10 @@ T = TypeVar("T")
 class SqliteBase:
     """Access to one open database."""
 
-    def __init__(
-        self, writer: WriterThread, readers: Readers, sealer: Sealer, chance: Chance
-    ) -> None:
+    def __init__(self, path: Path, writer: WriterThread, sealer: Sealer, chance: Chance) -> None:
+        self.path = path
         self.writer = writer
-        self.readers = readers
+        self.readers = Readers(path)
         self.sealer = sealer
         self.chance = chance
 

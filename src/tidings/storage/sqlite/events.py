@@ -1,5 +1,6 @@
 """Accepting events, and reading them back, in SQLite."""
 
+import os
 from collections.abc import Collection, Sequence
 
 import apsw
@@ -19,6 +20,7 @@ from tidings.core.refusals import NotFound
 from tidings.core.subscription import Subscription
 from tidings.ports.clock import Chance
 from tidings.ports.records import EventFilter, EventRecord, StoredBody
+from tidings.ports.store import StoreUnavailable
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.endings import end_rows
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of, delivery_row
@@ -35,7 +37,17 @@ class SqliteEvents(SqliteBase):
 
     async def accept_events(self, events: Sequence[NewEvent], *, now_ms: int) -> list[AcceptResult]:
         """See `EventStore`."""
+        self._keep_reserve()
         return await self.write(lambda tx: _Acceptance(tx, self.chance, now_ms).accept(events))
+
+    def _keep_reserve(self) -> None:
+        """Take nothing new when the disk is nearly full: the results of what is accepted need room.
+
+        Raises `StoreUnavailable`.
+        """
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < limits.DISK_RESERVE_BYTES:
+            raise StoreUnavailable("the disk is nearly full")
 
     async def get_event(self, tenant_id: str, event_id: str) -> Event:
         """See `EventStore`."""

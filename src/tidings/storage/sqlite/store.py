@@ -16,7 +16,7 @@ from tidings.storage.sqlite.queue import SqliteQueue
 from tidings.storage.sqlite.replays import SqliteReplays
 from tidings.storage.sqlite.retention import SqliteRetention
 from tidings.storage.sqlite.tenants import SqliteTenants
-from tidings.storage.sqlite.threads import Checkpointer, Readers, WriterThread
+from tidings.storage.sqlite.threads import Checkpointer, WriterThread
 from tidings.storage.sqlite.transaction import Transaction, Transactions
 
 
@@ -35,17 +35,14 @@ class SqliteStore(
         self._lock = ProcessLock(path)
         try:
             migrate_file(path)
+            db = connect(path)
+            db.set_wal_hook(self._wal_grew)
+            transactions = Transactions(db, lambda: load_routing(db, sealer))
+            self._checkpointer = Checkpointer(path)
         except BaseException:
             self._lock.release()
             raise
-        self._checkpointer = Checkpointer(path)
-
-        def open_transactions() -> Transactions:
-            db = connect(path)
-            db.set_wal_hook(self._wal_grew)
-            return Transactions(db, lambda: load_routing(db, sealer))
-
-        super().__init__(WriterThread(open_transactions), Readers(path), sealer, chance)
+        super().__init__(path, WriterThread(transactions), sealer, chance)
 
     def on_commit(self, listener: Callable[[Committed], None]) -> None:
         """See `Store`."""

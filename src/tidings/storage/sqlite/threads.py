@@ -1,6 +1,7 @@
 """The threads beside the event loop: one that writes, some that read, one that checkpoints."""
 
 import asyncio
+import logging
 import queue
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tidings.storage.sqlite.connection import connect, our_words
 from tidings.storage.sqlite.transaction import Transaction, Transactions, Write, Written
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 
 READERS: Final = 2
 WRITES_WAITING_MAX: Final = 1_000
@@ -31,9 +33,9 @@ class WriterThread:
     before the futures of its writes are done.
     """
 
-    def __init__(self, open_transactions: Callable[[], Transactions]) -> None:
+    def __init__(self, transactions: Transactions) -> None:
         self._loop = asyncio.get_running_loop()
-        self._open_transactions = open_transactions
+        self._transactions = transactions
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._listeners: list[Callable[[Committed], None]] = []
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
@@ -58,9 +60,9 @@ class WriterThread:
             self._is_closed = True
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
+            self._transactions.close()
 
     def _work(self) -> None:
-        transactions = self._open_transactions()
         waiting: list[_Waiting] = []
         is_open = True
         while is_open or waiting:
@@ -76,7 +78,7 @@ class WriterThread:
                     break
                 waiting.append(following)
             try:
-                outcomes = transactions.run([write for write, _ in waiting])
+                outcomes = self._transactions.run([write for write, _ in waiting])
             except Exception as fault:  # noqa: BLE001 - the thread must outlive any bug
                 outcomes = [Written(fault=fault) for _ in waiting]
             done, waiting = waiting[: len(outcomes)], waiting[len(outcomes) :]
@@ -86,8 +88,7 @@ class WriterThread:
         """On the event loop: tell what was committed, then answer those who asked."""
         for outcome in outcomes:
             if outcome.changes is not None:
-                for listener in self._listeners:
-                    listener(outcome.changes)
+                self._tell(outcome.changes)
         for (_, answer), outcome in zip(done, outcomes, strict=True):
             if answer.cancelled():
                 continue
@@ -95,6 +96,13 @@ class WriterThread:
                 answer.set_exception(outcome.fault)
             else:
                 answer.set_result(outcome.value)
+
+    def _tell(self, changes: Committed) -> None:
+        for listener in self._listeners:
+            try:
+                listener(changes)
+            except Exception:  # noqa: BLE001 - the commit stands, and others wait to hear of it
+                _LOG.exception("a listener failed on a commit; please report this")
 
 
 class Readers:
@@ -138,7 +146,7 @@ class Checkpointer:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._db = connect(path)
         self._pages = 0
         self._awake = threading.Event()
         self._is_closing = False
@@ -158,18 +166,17 @@ class Checkpointer:
         self._thread.join()
 
     def _work(self) -> None:
-        db = connect(self._path)
         while True:
             self._awake.wait()
             self._awake.clear()
             if self._is_closing:
-                db.close()
+                self._db.close()
                 return
             mode = apsw.SQLITE_CHECKPOINT_PASSIVE
             if self._pages >= _TRUNCATE_PAGES:
                 mode = apsw.SQLITE_CHECKPOINT_TRUNCATE
             try:
-                db.wal_checkpoint(mode=mode)
+                self._db.wal_checkpoint(mode=mode)
             except apsw.Error:
                 # Busy, or the disk is full: the commits go on, and the next one asks again.
                 continue

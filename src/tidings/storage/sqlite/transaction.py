@@ -134,6 +134,10 @@ class Transactions:
             raise
         return outcomes
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
     def _run_one(self, write: Write, *, is_alone: bool) -> Written:
         """Run one write within the transaction, and undo it alone if it says no."""
         tx = self._tx
