@@ -125,8 +125,7 @@ def _command(name: str, command: object, mark: str) -> Iterator[str]:
 
 
 def _placeholder(argument: TyperArgument) -> str:
-    name = argument.metavar or str(argument.name).upper()
-    return name if argument.required else f"[{name}]"
+    return str(argument.metavar) if argument.required else f"[{argument.metavar}]"
 
 
 def _sentence(text: str | None) -> str:

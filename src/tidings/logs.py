@@ -36,8 +36,8 @@ def configure(level: str, form: Literal["json", "console"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("uvicorn.access", "aiohttp.access"):
-        logging.getLogger(noisy).disabled = True
+    # What these say at lower levels anybody can cause, as often as they like.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def _tame(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

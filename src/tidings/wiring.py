@@ -4,6 +4,7 @@ import asyncio
 import gc
 import hashlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -16,6 +17,7 @@ import uvloop
 
 from tidings import __version__, logs
 from tidings.api.app import create_app
+from tidings.api.bounded_http import BoundedHttp
 from tidings.api.services import ApiSettings, Services
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.engine.engine import Engine
@@ -31,7 +33,13 @@ from tidings.operations.tenants import Tenants
 from tidings.ports.store import StoreUnavailable
 from tidings.settings import Settings
 from tidings.storage.sealing import KEY_BYTES, Sealer
-from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew, SqliteStore, open_store
+from tidings.storage.sqlite import (
+    DatabaseInUse,
+    DatabaseTooNew,
+    SqliteStore,
+    WrongKey,
+    open_store,
+)
 from tidings.system import SystemChance, SystemClock
 from tidings.transport import AiohttpTransport
 
@@ -47,15 +55,27 @@ class CannotStart(Exception):
     """The server cannot start; the text says why, and what to do."""
 
 
+_FAULTS_AT_START = (
+    CannotStart,
+    DatabaseInUse,
+    DatabaseTooNew,
+    OSError,
+    StoreUnavailable,
+    WrongKey,
+)
+
+
 def serve(settings: Settings, *, is_dev: bool) -> int:
     """Serve until SIGTERM or SIGINT; answers the exit code."""
     logs.configure(settings.log_level, settings.log_format)
     # The writing thread gives up Python's lock at each step; without this it would wait for 5 ms
     # beside a busy event loop every time it wants it back.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    # Whatever is written holds events or keys: it is for its owner alone.
+    os.umask(0o077)
     try:
         uvloop.run(_serve(settings, is_dev=is_dev))
-    except (CannotStart, DatabaseInUse, DatabaseTooNew, StoreUnavailable, OSError) as fault:
+    except _FAULTS_AT_START as fault:
         sys.stderr.write(f"tidings: {fault}\n")
         return EXIT_CANNOT_START
     return EXIT_OK
@@ -72,7 +92,7 @@ async def _serve(settings: Settings, *, is_dev: bool) -> None:
         server = _Server(
             uvicorn.Config(
                 create_app(services),
-                http="httptools",
+                http=BoundedHttp,
                 loop="uvloop",
                 lifespan="off",
                 access_log=False,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.jumping_clock import JumpingClock
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.event import Accepted
 from tidings.core.refusals import Refusal
@@ -17,20 +18,10 @@ from tidings.operations.publish import Publication, Publisher
 from tidings.ports.records import DeliveryFilter, DeliveryRecord
 from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite import SqliteStore, open_store
-from tidings.system import SystemChance, SystemClock
+from tidings.system import SystemChance
 from tidings.transport import AiohttpTransport
 
 _LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
-
-
-class JumpingClock(SystemClock):
-    """The computer's clock, put forward by as much as a test wants."""
-
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + self.ahead_ms
 
 
 class EngineWorld:

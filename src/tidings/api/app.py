@@ -10,13 +10,11 @@ from starlette.routing import Route as PathRoute
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
-from tidings.api.answers import Response, encode
+from tidings.api.answers import Response
 from tidings.api.authentication import Authenticator, LoopbackOnly
 from tidings.api.bodies import JSON, MERGE_PATCH, BodyReader
-from tidings.api.call import Documents
 from tidings.api.dispatch import Operation, Resource
-from tidings.api.docs_page import docs_page
-from tidings.api.openapi import openapi_document
+from tidings.api.documentation import Documentation
 from tidings.api.problems import MethodNotAllowed, Problems
 from tidings.api.publishing import event_reader, events_reader
 from tidings.api.route import Route
@@ -31,12 +29,13 @@ def create_app(services: Services) -> ASGIApp:
     """The application that answers with these services."""
     settings = services.settings
     problems = Problems(settings.public_url)
-    document = openapi_document(ROUTES, settings)
-    documents = Documents(encode(document), docs_page(document))
+    documentation = Documentation(ROUTES, settings)
     authenticator = Authenticator(services.access, is_dev=settings.is_dev)
     paths: dict[str, dict[str, Operation]] = {}
     for route in ROUTES:
-        operation = Operation(route, services, documents, authenticator, _reader(route, settings))
+        operation = Operation(
+            route, services, documentation, authenticator, _reader(route, settings)
+        )
         paths.setdefault(route.path, {})[route.method] = operation
     resources = {path: Resource(one, problems) for path, one in paths.items()}
     router = Starlette(
@@ -68,7 +67,7 @@ class _Entrance:
         self._router = router
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
-        resource = self._fixed.get((scope.get("method"), scope.get("path")))
+        resource = self._fixed.get((scope.get("method", ""), scope.get("path", "")))
         if resource is None:
             await self._router(scope, receive, send)
             return

@@ -1,7 +1,6 @@
 """Reading bodies: bounded in size and time, declared as JSON, and strict about what JSON is."""
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from typing import Final, Generic, TypeVar
 
@@ -9,11 +8,11 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from tidings.api.faults import fault_of
 from tidings.api.problems import RequestTimeout
 from tidings.api.wire.base import Body
 from tidings.core import limits
 from tidings.core.refusals import (
-    Fault,
     MalformedJson,
     TooLarge,
     UnsupportedMediaType,
@@ -26,16 +25,6 @@ JSON: Final = b"application/json"
 MERGE_PATCH: Final = b"application/merge-patch+json"
 
 _CHARSETS: Final = (b"", b"charset=utf-8")
-
-_FAULT: Final = re.compile(
-    r"(?P<what>.*?)(?: - at (?P<key>`key` in )?`\$(?P<path>.*)`)?", re.DOTALL
-)
-_MEMBER: Final = re.compile(
-    r"Object (?P<verb>contains unknown|missing required) field `(.*)`", re.DOTALL
-)
-_STEP: Final = re.compile(r"\.([A-Za-z0-9_]+)|\[(\d+)\]")
-_TYPE_NAMES: Final = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
-_NAME_LENGTH_MAX: Final = 100
 
 
 class BodyReader(Generic[T]):
@@ -57,9 +46,7 @@ class BodyReader(Generic[T]):
         self._check = check
         self._media_types = media_types
         self._decode = msgspec.json.Decoder(kind).decode
-        self.is_required = bool(msgspec.structs.fields(kind)) and any(
-            one.required for one in msgspec.structs.fields(kind)
-        )
+        self._may_be_left_out = may_be_left_out(kind)
 
     async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> T:
         """The body of a request.
@@ -70,9 +57,9 @@ class BodyReader(Generic[T]):
         is_declared = self._check_media_type(headers)
         body = await self._read_bytes(headers, receive)
         if not body:
-            if self.is_required:
-                raise MalformedJson("the body is empty")
-            return self._decode(b"{}")
+            if self._may_be_left_out:
+                return self._decode(b"{}")
+            raise MalformedJson("the body is empty")
         if not is_declared:
             raise UnsupportedMediaType("the request does not say that its body is JSON")
         return self.decode(body)
@@ -88,7 +75,7 @@ class BodyReader(Generic[T]):
         try:
             return self._decode(body)
         except msgspec.ValidationError as fault:
-            raise invalid("the body is not valid", fault) from None
+            raise ValidationFailed("the body is not valid", faults=[fault_of(fault)]) from None
 
     async def _read_bytes(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """All bytes; no longer than until there are too many, or for too long."""
@@ -131,26 +118,6 @@ class BodyReader(Generic[T]):
         return True
 
 
-def invalid(detail: str, fault: msgspec.ValidationError) -> ValidationFailed:
-    """What a decoder found wrong, with the place as a JSON pointer."""
-    found = _FAULT.fullmatch(str(fault))
-    assert found is not None
-    what = found["what"]
-    pointer = "".join(f"/{name or index}" for name, index in _STEP.findall(found["path"] or ""))
-    member = _MEMBER.fullmatch(what)
-    if member is not None:
-        pointer += "/" + _escaped(member[2][:_NAME_LENGTH_MAX])
-        what = "is not known here" if member["verb"] == "contains unknown" else "is missing"
-    elif what.startswith("Invalid enum value"):
-        what = "is none of the allowed values"
-    else:
-        for python, json in _TYPE_NAMES.items():
-            what = re.sub(rf"\b{python}\b", json, what)
-        what = what[:1].lower() + what[1:].replace("`", "")
-    if found["key"]:
-        what = f"a name in it: {what}"
-    return ValidationFailed(detail, faults=[Fault(pointer, what)])
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
+def may_be_left_out(kind: type[msgspec.Struct]) -> bool:
+    """Whether a body of this kind may be left out, because all of its members may."""
+    return not any(one.required for one in msgspec.structs.fields(kind))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from tidings.api.documentation import Documentation
 from tidings.api.services import Services
 from tidings.api.wire.base import TenantBody
 from tidings.api.wire.queries import OwnDeliveryListQuery, TenantQuery
@@ -14,18 +15,11 @@ from tidings.core.timestamp import timestamp_ms
 from tidings.operations.access import Principal
 
 
-class Documents(msgspec.Struct, frozen=True):
-    """What the API says about itself, written once when the server starts."""
-
-    openapi: bytes
-    page: bytes
-
-
 class Call(msgspec.Struct, frozen=True, gc=False):
     """A request whose caller is known and may make it. Query and body come beside it."""
 
     services: Services
-    documents: Documents
+    documentation: Documentation
     principal: Principal
     headers: Mapping[bytes, bytes]
     path_text: str

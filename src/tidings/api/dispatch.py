@@ -15,8 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from tidings.api.answers import Response
 from tidings.api.authentication import Authenticator
-from tidings.api.bodies import BodyReader, invalid
-from tidings.api.call import Call, Documents
+from tidings.api.bodies import BodyReader
+from tidings.api.call import Call
+from tidings.api.documentation import Documentation
+from tidings.api.faults import fault_of
 from tidings.api.problems import HttpFault, InternalError, Problems
 from tidings.api.route import Route
 from tidings.api.services import Services
@@ -35,13 +37,13 @@ class Operation:
         self,
         route: Route,
         services: Services,
-        documents: Documents,
+        documentation: Documentation,
         authenticator: Authenticator,
         reader: BodyReader[Any] | None,
     ) -> None:
         self._route = route
         self._services = services
-        self._documents = documents
+        self._documentation = documentation
         self._authenticator = authenticator
         self._reader = reader
         self._wants_query = "query" in route.parameters
@@ -63,7 +65,7 @@ class Operation:
         if self._reader is not None:
             given["body"] = await self._reader.read(headers, receive)
         path_text = next(iter(scope["path_params"].values()), "")
-        call = Call(self._services, self._documents, principal, headers, path_text)
+        call = Call(self._services, self._documentation, principal, headers, path_text)
         return Response.of(route.status, await route.endpoint(call, **given))
 
 
@@ -128,7 +130,6 @@ def decoded_query(query_string: bytes, kind: type[msgspec.Struct]) -> msgspec.St
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as fault:
-        refusal = invalid("", fault)
-        (place,) = refusal.faults
-        name = place.pointer.removeprefix("/")
-        raise ValidationFailed(f"the query parameter {name} is not valid: {place.detail}") from None
+        wrong = fault_of(fault)
+        name = wrong.pointer.removeprefix("/")
+        raise ValidationFailed(f"the query parameter {name} is not valid: {wrong.detail}") from None

@@ -20,7 +20,7 @@ h3 code { font-size: 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
 .later { opacity: .6; }
 """
-_LATER: Final = {"422", "500", "503"}
+_FIRST_REFUSAL: Final = "400"
 
 
 def docs_page(document: Object) -> bytes:
@@ -45,7 +45,8 @@ def docs_page(document: Object) -> bytes:
 
 
 def _operation(title: str, operation: Object) -> Iterator[str]:
-    mark = "" if set(operation["responses"]) - _LATER else " class=later"
+    is_built = any(status < _FIRST_REFUSAL for status in operation["responses"])
+    mark = "" if is_built else " class=later"
     yield f"<section id={operation['operationId']}{mark}><h3><code>{escape(title)}</code></h3>"
     yield f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>"
     for requirement in operation["security"]:

@@ -14,9 +14,9 @@ _NOTHING_ELSE: Final = (
 
 async def openapi(call: Call) -> Answer[dict[str, Any]]:
     """The OpenAPI document of this API."""
-    return Answer(Encoded(call.documents.openapi))
+    return Answer(Encoded(call.documentation.openapi))
 
 
 async def page(call: Call) -> Answer[str]:
     """The documentation for people. It needs nothing from elsewhere."""
-    return Answer(Encoded(call.documents.page, _HTML), (_NOTHING_ELSE,))
+    return Answer(Encoded(call.documentation.page, _HTML), (_NOTHING_ELSE,))

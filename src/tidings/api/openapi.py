@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tidings.api.bodies import JSON, MERGE_PATCH
+from tidings.api.bodies import JSON, MERGE_PATCH, may_be_left_out
 from tidings.api.problems import MEDIA_TYPE, Kind, all_kinds, status_of
 from tidings.api.route import Route
 from tidings.api.services import ApiSettings
@@ -147,9 +147,8 @@ def _request_body(route: Route, schemas: _Schemas) -> Object:
     assert body_type is not None
     media_types = [JSON, MERGE_PATCH] if route.method == "PATCH" else [JSON]
     content = {"schema": schemas.reference(body_type)}
-    is_required = any(field.required for field in msgspec.structs.fields(body_type))
     return {
-        "required": is_required,
+        "required": not may_be_left_out(body_type),
         "content": {media_type.decode(): content for media_type in media_types},
     }
 

@@ -63,6 +63,22 @@ class MethodNotAllowed(HttpFault):
     title = "Not possible with this method"
 
 
+class MalformedRequest(HttpFault):
+    """What came is not HTTP/1.1 as RFC 9112 has it, or uses a method that nobody knows."""
+
+    status = 400
+    code = "malformed_request"
+    title = "The request is not valid HTTP"
+
+
+class HeadTooLarge(HttpFault):
+    """The request line and the headers are more than is taken."""
+
+    status = 431
+    code = "head_too_large"
+    title = "The headers are too large"
+
+
 class RequestTimeout(HttpFault):
     """The body did not arrive in time."""
 

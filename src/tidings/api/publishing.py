@@ -1,7 +1,7 @@
 """Publishing over HTTP: one event, or many, each accepted or refused by itself."""
 
 import asyncio
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from tidings.api.answers import Answer
@@ -32,6 +32,7 @@ _ACCEPTED: Final = 202
 _event_type_fault = lru_cache(maxsize=4_096)(event_type_fault)
 
 
+@cache
 def event_reader(bytes_max: int) -> BodyReader[PublishEventRequest]:
     """Reads the body of one event."""
     return BodyReader(PublishEventRequest, bytes_max=bytes_max, check=strict_json.check_envelope)

@@ -63,7 +63,9 @@ async def create(call: Call, body: CreateWebhookSubscriptionRequest) -> Answer[W
     key = call.idempotency_key
     if key is not None:
         asked = hashlib.sha256(encode((tenant_id, body))).digest()
-        request = IdempotentRequest(key, asked, lambda made: encode(_with_secret(made)))
+        # The answer holds the secret, so it is repeated to the same API key alone.
+        request_key = f"{call.principal.key_id}:{key}"
+        request = IdempotentRequest(request_key, asked, lambda made: encode(_with_secret(made)))
     created = await call.services.subscriptions.create(
         tenant_id, wish_of_request(body), secret=body.secret, request=request
     )

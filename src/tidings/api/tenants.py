@@ -4,8 +4,8 @@ from tidings.api.answers import NOTHING, Answer
 from tidings.api.call import Call
 from tidings.api.pagination import read_page
 from tidings.api.wire.access import Tenant, TenantPage
-from tidings.api.wire.base import moment
 from tidings.api.wire.queries import ListQuery
+from tidings.core.timestamp import format_timestamp
 
 
 async def list_all(call: Call, query: ListQuery) -> Answer[TenantPage]:
@@ -20,7 +20,7 @@ async def list_all(call: Call, query: ListQuery) -> Answer[TenantPage]:
         lambda tenant: tenant[0],
     )
     items = [
-        Tenant(tenant_id=tenant_id, created_at=moment(seen_at_ms))
+        Tenant(tenant_id=tenant_id, created_at=format_timestamp(seen_at_ms))
         for tenant_id, seen_at_ms in tenants
     ]
     return Answer(TenantPage(items=items, next_cursor=cursor))

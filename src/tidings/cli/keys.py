@@ -54,4 +54,4 @@ def revoke_key(
     ],
 ) -> None:
     """Revoke a key, at once."""
-    screen.answer(remote.delete("api-keys", key_id), f"{key_id} is revoked.")
+    screen.answer(remote.revoke(key_id), f"{key_id} is revoked.")

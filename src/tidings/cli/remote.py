@@ -108,8 +108,12 @@ class Remote:
         return self._request("PATCH", path, self._query({}), json.dumps(body).encode())
 
     def delete(self, *path: str) -> Answer:
-        """Delete something."""
+        """Delete what belongs to a tenant."""
         return self._request("DELETE", path, self._query({}))
+
+    def revoke(self, key_id: str) -> Answer:
+        """Revoke a key. Its id is enough, whatever tenant it belongs to."""
+        return self._request("DELETE", ("api-keys", key_id), {})
 
     def _query(self, query: Mapping[str, Any]) -> dict[str, str]:
         given = {"tenantId": self.tenant, **query}

@@ -320,5 +320,5 @@ def _matches(host: str, allowed: str) -> bool:
 
 def _refuse(why: str) -> NoReturn:
     raise CallbackUrlRefused(
-        f"the callback URL is refused: {why}", faults=[Fault("/callback_url", why)]
+        f"the callback URL is refused: {why}", faults=[Fault("/callbackUrl", why)]
     )

@@ -14,12 +14,16 @@ class Send(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReadPage(msgspec.Struct, frozen=True):
-    """Read rows of an endpoint that is behind; answer with `Scheduler.page_read`."""
+    """Read rows of an endpoint that is behind; answer with `Scheduler.page_read`.
+
+    `newest_seq` is the newest row that was told of before: the page looks at least as far.
+    """
 
     subscription_id: str
     after_seq: int
     limit: int
     reading: int
+    newest_seq: int
 
 
 class ReadDueOfSubscription(msgspec.Struct, frozen=True):

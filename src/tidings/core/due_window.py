@@ -20,9 +20,11 @@ class DueWindow:
     """A heap of rows by due time, and how far the table has been read."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Delivery]] = []
+        self._heap: list[tuple[int, int, int, Delivery]] = []
+        self._count = 0
         self._horizon: tuple[int, int] = (-1, -1)
         self._reading_until_ms: int | None = None
+        self._restarts = False
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -39,12 +41,14 @@ class DueWindow:
     def push(self, delivery: Delivery) -> None:
         """Take in a row that the window covers."""
         assert delivery.due_at_ms is not None
-        heapq.heappush(self._heap, (delivery.due_at_ms, delivery.seq, delivery))
+        # The count sets versions of the same row apart, which cannot be compared.
+        self._count += 1
+        heapq.heappush(self._heap, (delivery.due_at_ms, delivery.seq, self._count, delivery))
 
     def pop_due(self, now_ms: int) -> Delivery | None:
         """Remove and answer a row whose time has come."""
         if self._heap and self._heap[0][0] <= now_ms:
-            return heapq.heappop(self._heap)[2]
+            return heapq.heappop(self._heap)[-1]
         return None
 
     def next_wake_ms(self) -> float:
@@ -66,7 +70,9 @@ class DueWindow:
     def read_finished(self, rows: list[Delivery], read: ReadDueWindow) -> None:
         """Move the horizon as far as the rows reach."""
         self._reading_until_ms = None
-        if len(rows) < read.limit:
+        if self._restarts:
+            self._restarts = False
+        elif len(rows) < read.limit:
             self._horizon = (read.until_ms, _SEQ_MAX)
         else:
             last = rows[-1]
@@ -76,6 +82,12 @@ class DueWindow:
     def read_failed(self) -> None:
         """Leave the horizon where it is; the window will be asked for again."""
         self._reading_until_ms = None
+        self._restarts = False
+
+    def restart(self) -> None:
+        """Have the table read from the first due row on, also if a read is under way."""
+        self._horizon = (-1, -1)
+        self._restarts = self._reading_until_ms is not None
 
     def _is_full(self) -> bool:
         return len(self._heap) >= limits.DUE_ROWS_IN_MEMORY_MAX

@@ -36,6 +36,7 @@ class Endpoint:
     __slots__ = (
         "again",
         "awaits_again_slot",
+        "awaits_host_slot",
         "caught_up",
         "concurrency",
         "cursor_seq",
@@ -43,13 +44,14 @@ class Endpoint:
         "due_spilled",
         "fresh",
         "health",
+        "host",
         "in_flight",
-        "is_queued",
         "lanes",
         "latency_ms",
         "manual",
         "newest_seq",
         "page_reading",
+        "queued_as",
         "rate",
         "served_again",
         "share",
@@ -60,8 +62,8 @@ class Endpoint:
     )
 
     def __init__(self, subscription: Subscription, tenant: Share, *, now_ms: int) -> None:
-        self.subscription = subscription
         self.tenant = tenant
+        self.follow(subscription)
         self.share = Share(subscription.subscription_id)
         self.health: Health = HEALTHY
         self.concurrency = Concurrency()
@@ -79,8 +81,9 @@ class Endpoint:
         self.page_reading = False
         self.due_spilled = False
         self.due_reading = False
-        self.is_queued = False
+        self.queued_as: Speed | None = None
         self.awaits_again_slot = False
+        self.awaits_host_slot = False
         self.served_again = False
         self.wake_at_ms = inf
         self.set_rate(now_ms, starts_empty=False)
@@ -96,17 +99,23 @@ class Endpoint:
         return (
             self.caught_up
             and not (self.in_flight or self.ready_rows or self.manual or len(self.lanes))
-            and not (self.due_spilled or self.page_reading or self.due_reading or self.is_queued)
+            and not (self.due_spilled or self.page_reading or self.due_reading)
+            and self.queued_as is None
             and self.health is HEALTHY
             and self.rate is None
         )
+
+    def follow(self, subscription: Subscription) -> None:
+        """Take in the subscription as it stands now."""
+        self.subscription = subscription
+        self.host = subscription.callback_url.split("/", 3)[2].lower()
 
     def set_rate(self, now_ms: int, *, starts_empty: bool) -> None:
         """Follow the subscription's rate limit."""
         per_second = self.subscription.rate_limit_per_second
         if per_second is None:
             self.rate = None
-        elif self.rate is None or self.rate.per_second != per_second:
+        elif starts_empty or self.rate is None or self.rate.per_second != per_second:
             self.rate = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
 
     def may_send(self) -> bool:

@@ -9,49 +9,54 @@ import heapq
 from dataclasses import dataclass, field
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Share:
-    """A tenant or an endpoint, and the slot time it has used, in milliseconds."""
+    """A tenant or an endpoint, and the slot time it has used, in milliseconds.
+
+    `present_ms` is how far the clocks of its members have come: of a tenant's endpoints, or of all
+    tenants. `place` names the one place in which it waits; others were left.
+    """
 
     name: str
     used_ms: float = 0.0
+    present_ms: float = 0.0
+    place: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _TenantTurn:
     share: Share
-    endpoints: list[tuple[float, int, Share]] = field(default_factory=list)
-    is_listed: bool = False
+    endpoints: list[tuple[float, int, Share, int]] = field(default_factory=list)
 
 
 class FairQueue:
-    """The endpoints that may send now. Each stands in it at most once; the caller sees to that."""
+    """The endpoints that may send now. Queues that share `everyone` share one present."""
 
-    def __init__(self) -> None:
+    def __init__(self, everyone: Share) -> None:
+        self._everyone = everyone
         self._tenants: list[tuple[float, int, _TenantTurn]] = []
         self._turns: dict[str, _TenantTurn] = {}
-        self._present_ms = 0.0
         self._count = 0
 
     def add(self, tenant: Share, endpoint: Share) -> None:
-        """Let an endpoint of a tenant wait for its turn."""
+        """Let an endpoint of a tenant wait for its turn here, and nowhere else any more."""
+        self._count += 1
         turn = self._turns.get(tenant.name)
         if turn is None:
             turn = self._turns[tenant.name] = _TenantTurn(tenant)
-        self._count += 1
-        if turn.endpoints:
-            # Within a tenant the present is the clock of whoever goes next.
-            endpoint.used_ms = max(endpoint.used_ms, turn.endpoints[0][0])
-        heapq.heappush(turn.endpoints, (endpoint.used_ms, self._count, endpoint))
-        if not turn.is_listed:
-            tenant.used_ms = max(tenant.used_ms, self._present_ms)
+            tenant.used_ms = max(tenant.used_ms, self._everyone.present_ms)
             heapq.heappush(self._tenants, (tenant.used_ms, self._count, turn))
-            turn.is_listed = True
+        endpoint.place += 1
+        endpoint.used_ms = max(endpoint.used_ms, tenant.present_ms)
+        heapq.heappush(turn.endpoints, (endpoint.used_ms, self._count, endpoint, endpoint.place))
 
-    def first_used_ms(self) -> float | None:
-        """The clock of the tenant whose turn is next; None when nobody waits."""
+    def first_used_ms(self) -> tuple[float, float] | None:
+        """The clocks of the tenant and the endpoint whose turn is next; None when nobody waits."""
         self._settle_first()
-        return self._tenants[0][0] if self._tenants else None
+        if not self._tenants:
+            return None
+        used_ms, _, turn = self._tenants[0]
+        return used_ms, turn.endpoints[0][0]
 
     def take(self) -> str | None:
         """Remove and name the endpoint whose turn it is."""
@@ -59,19 +64,38 @@ class FairQueue:
         if not self._tenants:
             return None
         used_ms, _, turn = heapq.heappop(self._tenants)
-        self._present_ms = max(self._present_ms, used_ms)
-        _, _, endpoint = heapq.heappop(turn.endpoints)
+        self._everyone.present_ms = max(self._everyone.present_ms, used_ms)
+        used_ms, _, endpoint, _ = heapq.heappop(turn.endpoints)
+        turn.share.present_ms = max(turn.share.present_ms, used_ms)
         if turn.endpoints:
             self._count += 1
             heapq.heappush(self._tenants, (turn.share.used_ms, self._count, turn))
         else:
-            turn.is_listed = False
             del self._turns[turn.share.name]
         return endpoint.name
 
     def _settle_first(self) -> None:
         """Put the tenant with the lowest clock first; clocks may have advanced since they came."""
         tenants = self._tenants
-        while tenants and tenants[0][0] < tenants[0][2].share.used_ms:
-            _, count, turn = tenants[0]
-            heapq.heapreplace(tenants, (turn.share.used_ms, count, turn))
+        while tenants:
+            used_ms, count, turn = tenants[0]
+            _settle_first_endpoint(turn.endpoints)
+            if not turn.endpoints:
+                heapq.heappop(tenants)
+                del self._turns[turn.share.name]
+            elif used_ms < turn.share.used_ms:
+                heapq.heapreplace(tenants, (turn.share.used_ms, count, turn))
+            else:
+                return
+
+
+def _settle_first_endpoint(endpoints: list[tuple[float, int, Share, int]]) -> None:
+    """The same within a tenant, where some may have left for another queue."""
+    while endpoints:
+        used_ms, count, endpoint, place = endpoints[0]
+        if place != endpoint.place:
+            heapq.heappop(endpoints)
+        elif used_ms < endpoint.used_ms:
+            heapq.heapreplace(endpoints, (endpoint.used_ms, count, endpoint, place))
+        else:
+            return

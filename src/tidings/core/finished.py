@@ -1,28 +1,35 @@
-"""Which rows have ended while a read was under way, so that nothing is sent from a stale page.
+"""Which rows have changed while a read was under way, so that nothing is sent from a stale page.
 
-A read may have begun before the commit that ended a row, and so still see it. An ended row is
-therefore remembered until every read that began before is processed.
+A read may have begun before the commit that ended a row or put it off, and so still see it as it
+was. What such a row has come to is therefore remembered until every read that began before is
+processed.
 """
 
 from collections import deque
+from typing import Final
+
+from tidings.core.delivery import Delivery
+
+_ENDED: Final = 1 << 62
 
 
 class FinishedRows:
-    """The `seq` of rows that ended while reads were under way."""
+    """The rows that ended, or saw an attempt, while reads were under way."""
 
-    __slots__ = ("_count", "_order", "_reading", "_seqs")
+    __slots__ = ("_attempts", "_count", "_order", "_reading")
 
     def __init__(self) -> None:
         self._count = 0
         self._reading: dict[int, None] = {}
-        self._order: deque[tuple[int, int]] = deque()
-        self._seqs: set[int] = set()
-
-    def __contains__(self, seq: int) -> bool:
-        return seq in self._seqs
+        self._order: deque[tuple[int, int, int]] = deque()
+        self._attempts: dict[int, int] = {}
 
     def __len__(self) -> int:
-        return len(self._seqs)
+        return len(self._attempts)
+
+    def is_stale(self, delivery: Delivery) -> bool:
+        """Whether a row that was read is older than what we know: it ended, or was tried since."""
+        return delivery.attempt_count < self._attempts.get(delivery.seq, 0)
 
     def begin_read(self) -> int:
         """Note that a read begins; the answer names it."""
@@ -36,10 +43,13 @@ class FinishedRows:
         # Readings are named in ascending order, so the first that is left is the oldest.
         oldest = next(iter(self._reading), self._count + 1)
         while self._order and self._order[0][0] < oldest:
-            self._seqs.discard(self._order.popleft()[1])
+            _, seq, attempts = self._order.popleft()
+            if self._attempts.get(seq) == attempts:
+                del self._attempts[seq]
 
-    def add(self, seq: int) -> None:
-        """Note that a row has ended."""
+    def add(self, delivery: Delivery, *, has_ended: bool) -> None:
+        """Note that a row has ended, or has come to what it is now by an attempt."""
         if self._reading:
-            self._order.append((self._count, seq))
-            self._seqs.add(seq)
+            attempts = _ENDED if has_ended else delivery.attempt_count
+            self._order.append((self._count, delivery.seq, attempts))
+            self._attempts[delivery.seq] = attempts

@@ -68,6 +68,9 @@ def health_after(
     failing_since_ms = now_ms if health.failing_since_ms is None else health.failing_since_ms
     failures = health.consecutive_failures + 1
     held = max(filter(None, (held_until_ms, health.held_until_ms)), default=None)
+    if health.probe_at_ms is not None and now_ms < health.probe_at_ms:
+        # It was on its way when the endpoint opened, so it is no probe and tells nothing new.
+        return Health(failures, failing_since_ms, health.probe_at_ms, health.probe_interval_ms, held)
     if health.is_open:
         interval_ms = min(health.probe_interval_ms * 2, limits.PROBE_INTERVAL_MS_MAX)
     elif (

@@ -14,6 +14,9 @@ BATCH_EVENTS_MAX: Final = 1_000
 REQUEST_BYTES_MAX: Final = 256 * 1024
 """The body of any request that is not a publish."""
 UPLOAD_TIMEOUT_SECONDS: Final = 30
+REQUEST_HEAD_BYTES_MAX: Final = 64 * 1024
+REQUEST_HEADERS_MAX: Final = 100
+REQUEST_HEAD_SECONDS: Final = 10
 EVENT_TYPE_LENGTH_MAX: Final = 128
 ID_LENGTH_MAX: Final = 128
 ORDERING_KEY_LENGTH_MAX: Final = 128
@@ -76,6 +79,8 @@ ENDPOINT_LANES_MAX: Final = 10_000
 ROWS_IN_MEMORY_MAX: Final = 200_000
 DUE_WINDOW_MS: Final = 60_000
 DUE_ROWS_IN_MEMORY_MAX: Final = 50_000
+HOST_CONCURRENCY_MAX: Final = 128
+"""Requests to one host at once, whoever asked for them, so that nobody can aim all of us at it."""
 SLOW_ANSWER_MS: Final = 1_000
 """An endpoint that takes longer counts as slow and may use only its share of the slots."""
 SLOW_SLOTS_SHARE: Final = 0.7

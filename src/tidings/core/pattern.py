@@ -38,13 +38,13 @@ def patterns_fault(text: str) -> str | None:
     patterns = [part.strip(" ") for part in text.split(",")]
     if len(patterns) > limits.PATTERNS_MAX:
         return f"at most {limits.PATTERNS_MAX} patterns separated by commas are allowed"
-    for pattern in patterns:
+    for place, pattern in enumerate(patterns, start=1):
         if len(pattern) > limits.EVENT_TYPE_LENGTH_MAX:
             return f"a pattern has at most {limits.EVENT_TYPE_LENGTH_MAX} characters"
         if not _PATTERN.fullmatch(pattern):
             return (
-                f"{pattern!r} is no event type pattern: segments of letters, digits, _ and -, "
-                "or * for a whole segment, separated by dots"
+                f"pattern {place} is none: a pattern is made of segments of letters, digits, _ "
+                "and -, or * for a whole segment, separated by dots"
             )
     return None
 

@@ -26,8 +26,12 @@ class Reading:
     def advance(self, now_ms: int) -> None:
         """Let rows become ready whose due time has come, and ask for the next window in time."""
         while (delivery := self._due.pop_due(now_ms)) is not None:
-            endpoint = self._roster.endpoints.get(delivery.subscription_id)
-            if endpoint is not None and self._roster.is_present(delivery):
+            if not self._roster.is_present(delivery):
+                continue
+            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
+            if endpoint is None:
+                del self._roster.known[delivery.seq]
+            else:
                 self._take_due(endpoint, delivery)
                 self.attend(endpoint, now_ms)
         read = self._due.next_read(now_ms, self._roster.finished)
@@ -56,8 +60,11 @@ class Reading:
         if endpoint is not None:
             endpoint.page_reading = False
             if endpoint.cursor_seq == read.after_seq and endpoint.subscription.takes_events:
-                self._take_all(endpoint, rows, now_ms)
+                self.take_all(endpoint, rows, now_ms)
                 endpoint.cursor_seq = max(last_seq, read.after_seq)
+                if is_last:
+                    # Rows that had been told of and are not there have ended.
+                    endpoint.cursor_seq = max(endpoint.cursor_seq, read.newest_seq)
                 endpoint.caught_up = is_last and endpoint.newest_seq <= endpoint.cursor_seq
         self._end_read(read.reading, endpoint, now_ms)
 
@@ -69,8 +76,7 @@ class Reading:
         if endpoint is not None:
             endpoint.due_reading = False
             endpoint.due_spilled |= len(rows) >= read.limit
-            if endpoint.subscription.takes_events:
-                self._take_all(endpoint, rows, now_ms)
+            self.take_all(endpoint, rows, now_ms)
         self._end_read(read.reading, endpoint, now_ms)
 
     def due_window_read(self, read: ReadDueWindow, rows: list[Delivery], now_ms: int) -> None:
@@ -78,8 +84,8 @@ class Reading:
         self._due.read_finished(rows, read)
         for delivery in rows:
             endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
-            if endpoint is not None and endpoint.subscription.takes_events:
-                self._take_all(endpoint, [delivery], now_ms)
+            if endpoint is not None:
+                self.take_all(endpoint, [delivery], now_ms)
         self._roster.finished.end_read(read.reading)
 
     def read_failed(self, read: ReadPage | ReadDueOfSubscription | ReadDueWindow) -> None:
@@ -96,6 +102,11 @@ class Reading:
         else:
             endpoint.due_reading = False
             endpoint.due_spilled = True
+        self._turns.wake_at(endpoint, 0)
+
+    def read_all_due(self) -> None:
+        """Read the due rows from the first on; those in memory are recognised."""
+        self._due.restart()
 
     def missing_rows(
         self, subscription_id: str, rows: list[Delivery], reading: int, now_ms: int
@@ -128,7 +139,11 @@ class Reading:
         if endpoint.wants_page(now_ms):
             endpoint.page_reading = True
             reading = roster.finished.begin_read()
-            roster.commands.append(ReadPage(subscription_id, endpoint.cursor_seq, limit, reading))
+            roster.commands.append(
+                ReadPage(
+                    subscription_id, endpoint.cursor_seq, limit, reading, endpoint.newest_seq
+                )
+            )
         if endpoint.wants_due_rows(now_ms):
             endpoint.due_reading = True
             endpoint.due_spilled = False
@@ -140,7 +155,7 @@ class Reading:
             if waits_until_ms > now_ms:
                 self._turns.wake_at(endpoint, waits_until_ms)
 
-    def _take_all(self, endpoint: Endpoint, rows: list[Delivery], now_ms: int) -> None:
+    def take_all(self, endpoint: Endpoint, rows: list[Delivery], now_ms: int) -> None:
         """Take in rows that were read, but those that are here already or were ended meanwhile."""
         for delivery in rows:
             if not self._roster.is_new(delivery) or not endpoint.lanes.admits(delivery):
@@ -155,8 +170,16 @@ class Reading:
         if endpoint.may_send() and len(endpoint.again) < limits.ENDPOINT_WINDOW_ROWS_MAX:
             self._roster.make_ready(endpoint, delivery)
         else:
-            self._roster.known.pop(delivery.seq, None)
+            self.leave_in_table(endpoint, delivery)
+
+    def leave_in_table(self, endpoint: Endpoint, delivery: Delivery) -> None:
+        """Forget a row that stands in the table, and see that it is read again in time."""
+        self._roster.known.pop(delivery.seq, None)
+        if delivery.due_at_ms is not None:
             endpoint.due_spilled = True
+        else:
+            endpoint.caught_up = False
+            endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
 
     def _end_read(self, reading: int, endpoint: Endpoint | None, now_ms: int) -> None:
         self._roster.finished.end_read(reading)

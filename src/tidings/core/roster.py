@@ -45,7 +45,7 @@ class Roster:
 
     def is_new(self, delivery: Delivery) -> bool:
         """Whether a row that was read is neither in memory nor ended meanwhile."""
-        return delivery.seq not in self.known and delivery.seq not in self.finished
+        return delivery.seq not in self.known and not self.finished.is_stale(delivery)
 
     def is_present(self, delivery: Delivery) -> bool:
         """Whether this is the present version of a row in memory."""
@@ -60,5 +60,7 @@ class Roster:
         """Forget the rows that wait with an endpoint; the table still has them."""
         for rows in (endpoint.fresh, endpoint.again, endpoint.manual):
             for delivery in rows:
-                self.known.pop(delivery.seq, None)
+                if self.is_present(delivery):
+                    del self.known[delivery.seq]
+                    endpoint.lanes.release(delivery)
             rows.clear()

@@ -95,6 +95,9 @@ class Scheduler:
         roster = self._roster
         subscription_id = subscription.subscription_id
         old = roster.subscriptions.get(subscription_id)
+        if old is not None and subscription.version < old.version:
+            # It was loaded before a change that we have been told of since.
+            return
         roster.subscriptions[subscription_id] = subscription
         if subscription_id not in roster.endpoints and subscription.takes_events:
             if subscription_id in roster.strangers:
@@ -102,7 +105,7 @@ class Scheduler:
             return
         endpoint = roster.endpoint(subscription_id, now_ms)
         assert endpoint is not None
-        endpoint.subscription = subscription
+        endpoint.follow(subscription)
         endpoint.set_rate(now_ms, starts_empty=False)
         if not subscription.takes_events:
             self._settle(endpoint)
@@ -119,7 +122,9 @@ class Scheduler:
         endpoint = roster.endpoints.get(subscription_id)
         if subscription is None or subscription.status is not Status.DELETED:
             return
-        if endpoint is None or not endpoint.in_flight:
+        if not self.seqs_in_flight(subscription_id):
+            if endpoint is not None:
+                roster.drop_ready(endpoint)
             roster.endpoints.pop(subscription_id, None)
             del roster.subscriptions[subscription_id]
 
@@ -146,8 +151,7 @@ class Scheduler:
             endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
             if endpoint is None or not endpoint.subscription.takes_events:
                 continue
-            if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
-                self._roster.make_ready(endpoint, delivery)
+            self.reading.take_all(endpoint, [delivery], now_ms)
             self.reading.attend(endpoint, now_ms)
 
     def ended(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
@@ -179,8 +183,6 @@ class Scheduler:
         if endpoint.health.is_open and not decision.health.is_open:
             endpoint.concurrency.restart()
         endpoint.health = decision.health
-        if flight.is_again:
-            self._again_slot_freed(now_ms)
         self.reading.attend(endpoint, now_ms)
 
     def attempt_abandoned(self, delivery: Delivery) -> None:
@@ -199,30 +201,33 @@ class Scheduler:
         """Follow a committed result: let the row wait for its due time, or forget it."""
         self._unrecorded.pop(delivery.seq, None)
         self._forget(delivery, has_ended=has_ended)
-        endpoint = self._roster.endpoints.get(delivery.subscription_id)
         if next_in_lane is not None:
             self.unparked([next_in_lane], now_ms)
-        elif endpoint is not None and not has_ended:
-            if endpoint.subscription.takes_events:
+        endpoint = self._roster.endpoints.get(delivery.subscription_id)
+        if not has_ended:
+            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
+            if endpoint is not None:
                 self.reading.wait_until_due(endpoint, delivery, now_ms)
-            else:
-                # It was in flight when the other rows were settled, and came back without an end.
-                self._settle(endpoint)
+        if endpoint is not None and not endpoint.subscription.takes_events:
+            # It was in flight when the other rows were settled: it may have come back without an
+            # end, or be the last that a deleted subscription waits for.
+            self._settle(endpoint)
 
     # Time passes.
 
     def next_sends(self, now_ms: int) -> list[Send]:
         """Everything that may be sent now. Each send holds a slot from here on."""
-        self._slots.mark_hanging(now_ms)
+        for hanging in self._slots.mark_hanging(now_ms):
+            self._turns.consider(hanging, now_ms)
         for woken in self._turns.woken(now_ms):
             self.reading.attend(woken, now_ms)
         self.reading.advance(now_ms)
         sends: list[Send] = []
-        while self._slots.are_free() and (endpoint := self._turns.next_endpoint()) is not None:
-            delivery = self._turns.next_row(endpoint, now_ms)
-            if delivery is not None:
-                sends.append(self._take_off(endpoint, delivery, now_ms))
-            self.reading.attend(endpoint, now_ms)
+        self._fill_slots(sends, now_ms)
+        while freed := self._turns.freed():
+            for waiting in freed:
+                self.reading.attend(waiting, now_ms)
+            self._fill_slots(sends, now_ms)
         return sends
 
     def next_wake_ms(self) -> float:
@@ -236,10 +241,8 @@ class Scheduler:
 
     def failed(self, command: Command) -> None:
         """Have a command that the store could not serve asked for again."""
-        if isinstance(command, Settle):
+        if isinstance(command, Settle | LoadSubscription):
             self._roster.commands.append(command)
-        elif isinstance(command, LoadSubscription):
-            self._roster.strangers.discard(command.subscription_id)
         else:
             self.reading.read_failed(command)
 
@@ -247,8 +250,10 @@ class Scheduler:
         """Drop idle endpoints from memory beyond a number; each comes back with its next row."""
         endpoints = self._roster.endpoints
         if len(endpoints) > keep:
-            for subscription_id in [name for name, one in endpoints.items() if one.is_idle]:
-                del endpoints[subscription_id]
+            awaited = {delivery.subscription_id for delivery in self._unrecorded.values()}
+            for name in [name for name, one in endpoints.items() if one.is_idle]:
+                if name not in awaited:
+                    del endpoints[name]
 
     # The steps of the above.
 
@@ -258,6 +263,7 @@ class Scheduler:
         endpoint = self._roster.endpoint(subscription_id, now_ms)
         assert endpoint is not None
         endpoint.caught_up = False
+        self.reading.read_all_due()
         self.reading.attend(endpoint, now_ms)
 
     def _is_under_way(self, delivery: Delivery) -> bool:
@@ -292,8 +298,8 @@ class Scheduler:
     def _forget(self, delivery: Delivery, *, has_ended: bool) -> None:
         if not self._is_under_way(delivery):
             self._roster.known.pop(delivery.seq, None)
+        self._roster.finished.add(delivery, has_ended=has_ended)
         if has_ended:
-            self._roster.finished.add(delivery.seq)
             endpoint = self._roster.endpoints.get(delivery.subscription_id)
             if endpoint is not None:
                 endpoint.lanes.release(delivery)
@@ -307,20 +313,22 @@ class Scheduler:
             endpoint.caught_up = False
             endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
             endpoint.due_spilled = True
+            self._turns.wake_at(endpoint, 0)
 
     def _settle(self, endpoint: Endpoint) -> None:
         """Forget the rows of a subscription that is over, and have them ended in the table."""
         self._roster.drop_ready(endpoint)
-        endpoint.lanes.clear()
         endpoint.caught_up = False
         endpoint.cursor_seq = 0
         endpoint.due_spilled = True
         self._roster.commands.append(Settle(endpoint.subscription.subscription_id))
 
-    def _again_slot_freed(self, now_ms: int) -> None:
-        waiting = self._turns.again_slot_freed()
-        if waiting is not None:
-            self.reading.attend(waiting, now_ms)
+    def _fill_slots(self, sends: list[Send], now_ms: int) -> None:
+        while self._slots.are_free() and (endpoint := self._turns.next_endpoint()) is not None:
+            delivery = self._turns.next_row(endpoint, now_ms)
+            if delivery is not None:
+                sends.append(self._take_off(endpoint, delivery, now_ms))
+            self.reading.attend(endpoint, now_ms)
 
     def _take_off(self, endpoint: Endpoint, delivery: Delivery, now_ms: int) -> Send:
         charged_ms = endpoint.expected_ms()
@@ -328,5 +336,7 @@ class Scheduler:
         endpoint.tenant.used_ms += charged_ms
         if endpoint.rate is not None:
             endpoint.rate.take(now_ms)
-        self._slots.take(Flight(delivery, endpoint, now_ms, charged_ms, delivery.is_again))
+        self._slots.take(
+            Flight(delivery, endpoint, now_ms, charged_ms, delivery.is_again, endpoint.host)
+        )
         return Send(delivery, endpoint.subscription)

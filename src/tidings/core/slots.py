@@ -3,6 +3,8 @@
 Endpoints that answer fast may use every slot. Slow ones share a part, and those that are new to us
 a little more than that, so that neither can crowd out the fast. Repeats (retries, replays) may use
 half. An endpoint that leaves a request hanging counts as slow before its deadline has passed.
+One host gets only so many requests at once, however many subscriptions of however many tenants
+point at it.
 """
 
 import msgspec
@@ -22,6 +24,7 @@ class Flight(msgspec.Struct, gc=False):
     started_at_ms: int
     charged_ms: float
     is_again: bool
+    host: str
 
 
 class Slots:
@@ -35,6 +38,7 @@ class Slots:
         self._again_max = max(1, int(concurrency_max * limits.RETRY_SLOTS_SHARE))
         self._by_speed = [0, 0, 0]
         self._again = 0
+        self._by_host: dict[str, int] = {}
         self._hanging_checked_at_ms = 0
 
     def are_free(self) -> bool:
@@ -50,9 +54,13 @@ class Slots:
             return False
         return speed is Speed.UNKNOWN or self._by_speed[Speed.SLOW] < self._slow_max
 
-    def allow_again(self) -> bool:
-        """Whether one more repeat may go."""
-        return self._again < self._again_max
+    def free_for_again(self) -> int:
+        """How many more repeats may go."""
+        return self._again_max - self._again
+
+    def free_for_host(self, host: str) -> int:
+        """How many more requests may go to this host."""
+        return limits.HOST_CONCURRENCY_MAX - self._by_host.get(host, 0)
 
     def take(self, flight: Flight) -> None:
         """Let a request go."""
@@ -61,6 +69,7 @@ class Slots:
         endpoint.in_flight += 1
         self._by_speed[endpoint.speed] += 1
         self._again += flight.is_again
+        self._by_host[flight.host] = self._by_host.get(flight.host, 0) + 1
 
     def give_back(self, seq: int) -> Flight:
         """Free the slot of a request that has come back."""
@@ -68,6 +77,9 @@ class Slots:
         flight.endpoint.in_flight -= 1
         self._by_speed[flight.endpoint.speed] -= 1
         self._again -= flight.is_again
+        self._by_host[flight.host] -= 1
+        if not self._by_host[flight.host]:
+            del self._by_host[flight.host]
         return flight
 
     def set_speed(self, endpoint: Endpoint, speed: Speed) -> None:
@@ -77,12 +89,16 @@ class Slots:
             self._by_speed[speed] += endpoint.in_flight
             endpoint.speed = speed
 
-    def mark_hanging(self, now_ms: int) -> None:
+    def mark_hanging(self, now_ms: int) -> list[Endpoint]:
         """Count endpoints as slow that have left a request unanswered for too long."""
+        hanging: list[Endpoint] = []
         if now_ms - self._hanging_checked_at_ms < limits.SLOW_ANSWER_MS // 4:
-            return
+            return hanging
         self._hanging_checked_at_ms = now_ms
         for flight in self.flights.values():
             if now_ms - flight.started_at_ms < limits.SLOW_ANSWER_MS:
-                return
-            self.set_speed(flight.endpoint, Speed.SLOW)
+                break
+            if flight.endpoint.speed is not Speed.SLOW:
+                self.set_speed(flight.endpoint, Speed.SLOW)
+                hanging.append(flight.endpoint)
+        return hanging

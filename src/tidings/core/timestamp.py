@@ -20,7 +20,8 @@ def format_timestamp(at_ms: int) -> str:
 
 @lru_cache(maxsize=256)
 def _format_seconds(seconds: int) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not by `strftime`, which writes the years before 1000 with fewer than four digits.
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat().removesuffix("+00:00")
 
 
 def normalised_timestamp(text: str) -> str | None:

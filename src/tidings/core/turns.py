@@ -1,11 +1,12 @@
 """Turns: which endpoint is served next, which row of it, and who sleeps until when."""
 
 import heapq
+from collections import deque
 from math import inf
 
 from tidings.core.delivery import Delivery
 from tidings.core.endpoint import Endpoint, Speed
-from tidings.core.fairness import FairQueue
+from tidings.core.fairness import FairQueue, Share
 from tidings.core.roster import Roster
 from tidings.core.slots import Slots
 
@@ -16,20 +17,25 @@ class Turns:
     def __init__(self, roster: Roster, slots: Slots) -> None:
         self._roster = roster
         self._slots = slots
-        self._queues = {speed: FairQueue() for speed in Speed}
-        self._manual: list[Endpoint] = []
-        self._awaiting_again_slot: list[Endpoint] = []
+        everyone = Share("everyone")
+        self._queues = {speed: FairQueue(everyone) for speed in Speed}
+        self._manual: deque[Endpoint] = deque()
+        self._awaiting_again_slot: deque[Endpoint] = deque()
+        self._awaiting_host_slot: dict[str, deque[Endpoint]] = {}
         self._wakes: list[tuple[float, str]] = []
 
     def consider(self, endpoint: Endpoint, now_ms: int) -> None:
-        """Put an endpoint into its queue if it may send, or to sleep until it may."""
-        if endpoint.is_queued or not endpoint.ready_rows:
+        """Put an endpoint into its queue if it may send, or to sleep until it may.
+
+        It leaves the queue of another speed by that.
+        """
+        if endpoint.queued_as is endpoint.speed or not endpoint.ready_rows:
             return
-        if endpoint.awaits_again_slot and not endpoint.fresh:
+        if endpoint.awaits_host_slot or (endpoint.awaits_again_slot and not endpoint.fresh):
             return
         free_at_ms = endpoint.free_at_ms()
         if free_at_ms <= now_ms:
-            endpoint.is_queued = True
+            endpoint.queued_as = endpoint.speed
             self._queues[endpoint.speed].add(endpoint.tenant, endpoint.share)
         else:
             self.wake_at(endpoint, free_at_ms)
@@ -60,19 +66,31 @@ class Turns:
         """When the first sleep is over."""
         return self._wakes[0][0] if self._wakes else inf
 
-    def again_slot_freed(self) -> Endpoint | None:
-        """An endpoint that waited for a slot for repeats and may be considered again."""
-        if not self._awaiting_again_slot:
-            return None
-        endpoint = self._awaiting_again_slot.pop(0)
-        endpoint.awaits_again_slot = False
-        return endpoint
+    def freed(self) -> list[Endpoint]:
+        """The endpoints that waited for a kind of slot of which some are free again.
+
+        At most as many as there are slots. Each is to be considered again; one that does not use
+        its slot after all leaves it to those that a further call answers.
+        """
+        freed = _first(self._awaiting_again_slot, self._slots.free_for_again())
+        for endpoint in freed:
+            endpoint.awaits_again_slot = False
+        for host in [*self._awaiting_host_slot]:
+            waiting = self._awaiting_host_slot[host]
+            admitted = _first(waiting, self._slots.free_for_host(host))
+            for endpoint in admitted:
+                endpoint.awaits_host_slot = False
+            freed += admitted
+            if not waiting:
+                del self._awaiting_host_slot[host]
+        return freed
 
     def next_endpoint(self) -> Endpoint | None:
         """Take the endpoint whose turn it is out of its queue."""
-        if self._manual:
-            return self._manual.pop(0)
-        best: tuple[float, FairQueue] | None = None
+        endpoint = self._next_manual()
+        if endpoint is not None:
+            return endpoint
+        best: tuple[tuple[float, float], FairQueue] | None = None
         for speed, queue in self._queues.items():
             used_ms = queue.first_used_ms() if self._slots.allow(speed) else None
             if used_ms is not None and (best is None or used_ms < best[0]):
@@ -80,29 +98,49 @@ class Turns:
         while best is not None and (name := best[1].take()) is not None:
             endpoint = self._roster.endpoints.get(name)
             if endpoint is not None:
-                endpoint.is_queued = False
+                endpoint.queued_as = None
                 return endpoint
         return None
 
     def next_row(self, endpoint: Endpoint, now_ms: int) -> Delivery | None:
         """The row to send for the endpoint whose turn it is; None if it may not send after all."""
-        while endpoint.manual:
-            delivery = endpoint.manual.popleft()
-            if self._roster.is_present(delivery):
-                if endpoint.may_send():
-                    return delivery
-                # Paused since it was asked for: the row is due, and is read again on resume.
-                self._roster.known.pop(delivery.seq)
-                endpoint.due_spilled = True
+        if endpoint.manual:
+            return endpoint.manual.popleft()
         if endpoint.free_at_ms() > now_ms:
             return None
-        again_allowed = self._slots.allow_again()
+        if self._slots.free_for_host(endpoint.host) <= 0:
+            endpoint.awaits_host_slot = True
+            self._awaiting_host_slot.setdefault(endpoint.host, deque()).append(endpoint)
+            return None
+        again_allowed = self._slots.free_for_again() > 0
         while endpoint.ready_rows:
             ready = endpoint.next_ready(again_allowed=again_allowed)
             if ready is None:
-                endpoint.awaits_again_slot = True
-                self._awaiting_again_slot.append(endpoint)
+                if not endpoint.awaits_again_slot:
+                    endpoint.awaits_again_slot = True
+                    self._awaiting_again_slot.append(endpoint)
                 return None
             if self._roster.is_present(ready):
                 return ready
         return None
+
+    def _next_manual(self) -> Endpoint | None:
+        """An endpoint whose first manual row may go."""
+        while self._manual:
+            endpoint = self._manual.popleft()
+            while endpoint.manual:
+                delivery = endpoint.manual[0]
+                is_present = self._roster.is_present(delivery)
+                if is_present and endpoint.may_send():
+                    return endpoint
+                endpoint.manual.popleft()
+                if is_present:
+                    # Paused since it was asked for: the row is due, and is read again on resume.
+                    del self._roster.known[delivery.seq]
+                    endpoint.due_spilled = True
+        return None
+
+
+def _first(waiting: deque[Endpoint], count: int) -> list[Endpoint]:
+    """Remove and answer those who have waited longest."""
+    return [waiting.popleft() for _ in range(min(count, len(waiting)))]

@@ -159,7 +159,8 @@ class Dispatcher:
         except asyncio.CancelledError:
             self.scheduler.attempt_abandoned(delivery)
             raise
-        except StoreUnavailable:
+        except Exception as fault:  # noqa: BLE001 - no fault may keep a slot or lose a row
+            _LOG.warning("an attempt could not be made and will be again: %r", fault)
             await asyncio.sleep(_STORE_AWAY_SECONDS)
             self.scheduler.attempt_abandoned(delivery)
             self.wake()
@@ -244,8 +245,8 @@ class Dispatcher:
                 await self._load_subscription(command.subscription_id)
             else:
                 await self._read(command)
-        except StoreUnavailable as fault:
-            _LOG.warning("the engine waits for the store: %s", fault)
+        except Exception as fault:  # noqa: BLE001 - whatever it was, the rows must be read
+            _LOG.warning("the engine could not use the store, and tries again: %r", fault)
             await asyncio.sleep(_STORE_AWAY_SECONDS)
             self.scheduler.failed(command)
         self.wake()

@@ -93,7 +93,8 @@ class Recorder:
             if len(batch) > 1:
                 # One bad result must not keep the others from being recorded.
                 for result in batch:
-                    await self._record([result])
+                    while not await self._record([result]):
+                        pass
             else:
                 _LOG.exception("a result could not be recorded and is lost; the attempt repeats")
                 self._on_lost(batch[0])

@@ -8,7 +8,7 @@ import asyncio
 import logging
 
 from tidings.core import limits
-from tidings.core.refusals import Refusal
+from tidings.core.refusals import NotFound
 from tidings.ports.clock import Clock
 from tidings.ports.store import Committed, Store, StoreUnavailable
 
@@ -66,7 +66,9 @@ class Replaying:
             )
         except StoreUnavailable:
             await asyncio.sleep(_STORE_AWAY_SECONDS)
-        except Refusal as refusal:
-            # Its subscription or tenant is gone, so there is nothing left to begin.
-            _LOG.warning("a replay ends early: %s", refusal, extra={"replay_id": replay_id})
+        except NotFound:
+            # Its tenant was erased, and the replay with it.
             self._waiting.pop(replay_id, None)
+        except Exception:  # noqa: BLE001 - one replay must not end the others
+            _LOG.exception("a replay could not go on and will try again")
+            await asyncio.sleep(_STORE_AWAY_SECONDS)

@@ -81,7 +81,7 @@ class Publisher:
         self._waiting_bytes += sum(len(one.event.body) for one in waiting)
         self._awake.set()
         results = await asyncio.gather(*(one.answer for one in waiting), return_exceptions=True)
-        if all(isinstance(result, Unavailable) for result in results):
+        if results and all(isinstance(result, Unavailable) for result in results):
             raise Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
         return [
             _answer(publication, result)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import aiohttp
-from aiohttp.http_exceptions import HttpProcessingError
 
 from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass
 from tidings.transport.guarded_connection import AddressRefused
+from tidings.transport.receiving import AnswerTooLong
 from tidings.transport.resolving import NameNotResolved
 
 _LOG = logging.getLogger(__name__)
@@ -138,8 +138,9 @@ _FAULTS: Final[Sequence[tuple[type[BaseException], ErrorClass, str | None]]] = (
     (AddressRefused, ErrorClass.BLOCKED_ADDRESS, None),
     (NameNotResolved, ErrorClass.DNS, None),
     (aiohttp.ServerDisconnectedError, *_RESET),
+    (aiohttp.EofStream, *_RESET),
     (aiohttp.ClientResponseError, ErrorClass.PROTOCOL, "the answer is not HTTP/1.1"),
-    (HttpProcessingError, ErrorClass.PROTOCOL, "the answer is not HTTP/1.1"),
+    (AnswerTooLong, ErrorClass.PROTOCOL, None),
 )
 # What OpenSSL says of a certificate that it does not accept (X509_V_ERR_*).
 _CERTIFICATE_FAULTS: Final = {

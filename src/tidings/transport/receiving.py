@@ -10,14 +10,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_exceptions import HttpProcessingError
 
 from tidings.core import limits
 
 ANSWER_WIRE_BYTES_MAX: Final = 4 * limits.ANSWER_BODY_BYTES_READ_MAX
 """All that is taken of one answer: interim responses, head, body and the framing of chunks."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
+
+
+class AnswerTooLong(aiohttp.ClientError):
+    """More came than is taken of one answer."""
 
 
 class BoundedProtocol(ResponseHandler):
@@ -52,15 +56,16 @@ class BoundedProtocol(ResponseHandler):
     def data_received(self, data: bytes) -> None:
         """Take in a part of the answer."""
         self._wire_bytes += len(data)
-        if self._wire_bytes > ANSWER_WIRE_BYTES_MAX:
-            self._give_up()
-            return
         if self._last_of_head is None:
             if data and self._payload is not None and self._payload.is_eof():
                 self._has_unasked = True
             super().data_received(data)
         else:
             self._head_received(self._last_of_head, data)
+        if self._wire_bytes > ANSWER_WIRE_BYTES_MAX and self.exception() is None:
+            self.set_exception(AnswerTooLong("the answer does not end"))
+            if self.transport is not None:
+                self.transport.abort()
         if self.exception() is not None:
             self._end_body()
 
@@ -80,14 +85,6 @@ class BoundedProtocol(ResponseHandler):
         super().data_received(data[:end])
         if end < len(data) and self.exception() is None:
             super().data_received(data[end:])
-
-    def _give_up(self) -> None:
-        """End the answer where it is, because it does not end by itself."""
-        if self.exception() is None:
-            self.set_exception(HttpProcessingError(message="the answer is too long"))
-        self._end_body()
-        if self.transport is not None:
-            self.transport.abort()
 
     def _end_body(self) -> None:
         """Let what was read of the body be all of it, instead of waiting for more."""

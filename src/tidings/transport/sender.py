@@ -99,7 +99,7 @@ class AiohttpTransport:
         except TimeoutError:
             if response is None:
                 return answer_of_deadline(request.timeout_seconds)
-        except (aiohttp.ClientError, OSError, ValueError) as fault:
+        except (aiohttp.ClientError, aiohttp.EofStream, OSError, ValueError) as fault:
             if response is None:
                 return self._answer_of_fault(fault)
         finally:

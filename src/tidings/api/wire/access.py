@@ -11,10 +11,10 @@ from tidings.api.wire.base import (
     PublicId,
     Shown,
     ShownMoment,
-    moment,
     moment_or_null,
 )
 from tidings.core import limits
+from tidings.core.timestamp import format_timestamp
 from tidings.operations.access import Scope
 from tidings.ports.records import ApiKey
 
@@ -77,7 +77,7 @@ def listed_key(key: ApiKey) -> ListedApiKey:
         scopes=list(key.scopes),
         tenant_id=key.tenant_id,
         expires_at=moment_or_null(key.expires_at_ms),
-        created_at=moment(key.created_at_ms),
+        created_at=format_timestamp(key.created_at_ms),
     )
 
 
@@ -90,5 +90,5 @@ def created_key(key: ApiKey, text: str) -> CreatedApiKey:
         scopes=list(key.scopes),
         tenant_id=key.tenant_id,
         expires_at=moment_or_null(key.expires_at_ms),
-        created_at=moment(key.created_at_ms),
+        created_at=format_timestamp(key.created_at_ms),
     )

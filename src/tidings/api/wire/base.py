@@ -94,11 +94,6 @@ class TenantBody(Body):
     )
 
 
-def moment(at_ms: int) -> str:
-    """A moment as it is shown."""
-    return format_timestamp(at_ms)
-
-
 def moment_or_null(at_ms: int | None) -> str | None:
     """A moment as it is shown, where there is one."""
     return None if at_ms is None else format_timestamp(at_ms)

@@ -14,12 +14,12 @@ from tidings.api.wire.base import (
     Shown,
     ShownMoment,
     TenantBody,
-    moment,
     moment_or_null,
 )
 from tidings.core.attempt import Attempt, ErrorClass, Outcome
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus
 from tidings.core.identifier import id_made_at_ms
+from tidings.core.timestamp import format_timestamp
 from tidings.operations.inspection import DeliveryHistory
 from tidings.operations.replay import Begun
 from tidings.ports.records import DeliveryRecord, Replay, ReplayChoice
@@ -137,7 +137,7 @@ def shown_delivery(record: DeliveryRecord) -> Delivery:
         attempt_count=record.attempt_count,
         replay_count=record.replay_count,
         next_attempt_at=moment_or_null(record.next_attempt_at_ms),
-        created_at=moment(id_made_at_ms(record.delivery_id)),
+        created_at=format_timestamp(id_made_at_ms(record.delivery_id)),
         finished_at=moment_or_null(record.finished_at_ms),
         dead_letter_reason=record.reason,
     )
@@ -158,7 +158,7 @@ def shown_attempt(attempt: Attempt, event_id: str) -> ShownAttempt:
     return ShownAttempt(
         attempt_id=attempt.attempt_id,
         number=attempt.number,
-        started_at=moment(attempt.started_at_ms),
+        started_at=format_timestamp(attempt.started_at_ms),
         duration_ms=attempt.duration_ms,
         outcome=attempt.outcome,
         status_code=attempt.status_code,
@@ -200,7 +200,7 @@ def shown_replay(replay: Replay) -> ShownReplay:
         until=moment_or_null(scope.until_ms),
         deliveries=replay.total,
         done=replay.done,
-        created_at=moment(replay.created_at_ms),
+        created_at=format_timestamp(replay.created_at_ms),
         finished_at=moment_or_null(replay.finished_at_ms),
     )
 

@@ -15,12 +15,12 @@ from tidings.api.wire.base import (
     Shown,
     ShownMoment,
     TenantBody,
-    moment,
 )
 from tidings.api.wire.problems import Problem
 from tidings.core import limits
 from tidings.core.event import Accepted, Event
 from tidings.core.identifier import seq_drawn_at_ms
+from tidings.core.timestamp import format_timestamp
 from tidings.ports.records import EventRecord
 
 _OrderingKey = Annotated[
@@ -144,7 +144,7 @@ def listed_event(record: EventRecord) -> ListedEvent:
         event_type=record.event_type,
         occurred_at=record.occurred_at,
         ordering_key=record.ordering_key,
-        created_at=moment(seq_drawn_at_ms(record.seq)),
+        created_at=format_timestamp(seq_drawn_at_ms(record.seq)),
     )
 
 
@@ -156,6 +156,6 @@ def shown_event(event: Event) -> ShownEvent:
         event_type=event.event_type,
         occurred_at=event.occurred_at,
         ordering_key=event.ordering_key,
-        created_at=moment(seq_drawn_at_ms(event.seq)),
+        created_at=format_timestamp(seq_drawn_at_ms(event.seq)),
         data=msgspec.Raw(event.data or b"null"),
     )

@@ -16,7 +16,6 @@ from tidings.api.wire.base import (
     Shown,
     ShownMoment,
     TenantBody,
-    moment,
     moment_or_null,
 )
 from tidings.api.wire.retry_policies import (
@@ -32,6 +31,7 @@ from tidings.core.merge_patch import merge_patch
 from tidings.core.refusals import NotAvailable
 from tidings.core.retry import DEFAULT_RETRY_POLICY
 from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
+from tidings.core.timestamp import format_timestamp
 from tidings.operations.signing_secrets import Rotated
 from tidings.operations.wish import Wish
 from tidings.signing import encode_key, key_of_secret
@@ -276,8 +276,8 @@ def shown_subscription(
         rate_limit_per_second=subscription.rate_limit_per_second,
         timeout_seconds=subscription.timeout_seconds,
         metadata=dict(subscription.metadata),
-        created_at=moment(subscription.created_at_ms),
-        updated_at=moment(subscription.updated_at_ms),
+        created_at=format_timestamp(subscription.created_at_ms),
+        updated_at=format_timestamp(subscription.updated_at_ms),
     )
 
 
@@ -286,7 +286,7 @@ def shown_secret(secret: SigningSecret) -> ShownSecret:
     return ShownSecret(
         secret=secret.secret,
         standard_webhooks_secret=_standard(secret.secret),
-        created_at=moment(secret.created_at_ms),
+        created_at=format_timestamp(secret.created_at_ms),
         expires_at=moment_or_null(secret.expires_at_ms),
     )
 
@@ -296,7 +296,7 @@ def shown_rotation(rotated: Rotated) -> RotatedSecret:
     return RotatedSecret(
         secret=rotated.secret,
         standard_webhooks_secret=_standard(rotated.secret),
-        previous_expire_at=moment(rotated.previous_expire_at_ms),
+        previous_expire_at=format_timestamp(rotated.previous_expire_at_ms),
     )
 
 

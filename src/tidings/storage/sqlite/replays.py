@@ -5,6 +5,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from tidings.core.delivery import DeliveryStatus
 from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Subscription
@@ -68,7 +69,7 @@ class SqliteReplays(SqliteBase):
         ordering_key: str | None,
         now_ms: int,
     ) -> int:
-        """Begin a round or a first delivery; 0 when one is unfinished."""
+        """Begin a round or a first delivery; 0 when one is unfinished or was cancelled."""
         subscription_id = subscription.subscription_id
         unfinished = fetch_one(
             tx.db,
@@ -84,7 +85,10 @@ class SqliteReplays(SqliteBase):
             (event_seq, subscription_id),
         )
         if finished is not None:
-            begin_rounds(tx, [finished_of(finished)], now_ms=now_ms)
+            earlier = finished_of(finished)
+            if earlier.status is DeliveryStatus.CANCELLED:
+                return 0
+            begin_rounds(tx, [earlier], now_ms=now_ms)
         else:
             first = new_delivery(
                 tx,
@@ -194,7 +198,10 @@ class SqliteReplays(SqliteBase):
         )
         if not found:
             return 0, replay.cursor
-        subscription = _find_receiving(tx, scope.tenant_id, scope.subscription_id)
+        subscription = tx.routing.get(scope.subscription_id)
+        if subscription is None:
+            # Disabled or deleted meanwhile: there is nobody left to deliver to.
+            return 0, replay.cursor
         rows = [
             new_delivery(
                 tx,

@@ -2,22 +2,30 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from tidings.ports.clock import Chance
 from tidings.ports.store import Committed
-from tidings.storage.sealing import Sealer
+from tidings.storage.sealing import CannotOpen, Sealer
 from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
-from tidings.storage.sqlite.connection import ProcessLock, connect, migrate
+from tidings.storage.sqlite.connection import ProcessLock, connect, migrate, our_words
 from tidings.storage.sqlite.deliveries import SqliteDeliveries
 from tidings.storage.sqlite.events import SqliteEvents
 from tidings.storage.sqlite.queue import SqliteQueue
 from tidings.storage.sqlite.replays import SqliteReplays
 from tidings.storage.sqlite.retention import SqliteRetention
+from tidings.storage.sqlite.statements import fetch_one
 from tidings.storage.sqlite.tenants import SqliteTenants
 from tidings.storage.sqlite.threads import Checkpointer, WriterThread
 from tidings.storage.sqlite.transaction import Transaction, Transactions
+
+_CHECK_OWNER: Final = "configuration:1"
+
+
+class WrongKey(Exception):
+    """The encryption key does not belong to the database."""
 
 
 class SqliteStore(
@@ -35,10 +43,11 @@ class SqliteStore(
         self._lock = ProcessLock(path)
         try:
             migrate_file(path)
+            self._checkpointer = Checkpointer(path)
             db = connect(path)
             db.set_wal_hook(self._wal_grew)
+            check_key(db, sealer)
             transactions = Transactions(db, lambda: load_routing(db, sealer))
-            self._checkpointer = Checkpointer(path)
         except BaseException:
             self._lock.release()
             raise
@@ -77,10 +86,27 @@ def migrate_file(path: Path) -> list[str]:
         db.close()
 
 
+def check_key(db: apsw.Connection, sealer: Sealer) -> None:
+    """See that the key is the one that this database was begun with. Raises `WrongKey`."""
+    with our_words():
+        sealed = fetch_one(db, "SELECT sealed_check FROM configuration WHERE id = 1")[0]
+        if sealed is None:
+            sealed = sealer.seal(b"", _CHECK_OWNER)
+            db.execute("UPDATE configuration SET sealed_check = ? WHERE id = 1", (sealed,))
+    try:
+        sealer.open(sealed, _CHECK_OWNER)
+    except CannotOpen:
+        raise WrongKey(
+            "the encryption key is not the one that this database was begun with; "
+            "restore the key, or nothing that is secret in it can be read"
+        ) from None
+
+
 async def open_store(path: Path, *, sealer: Sealer, chance: Chance) -> SqliteStore:
     """Open the database at `path`, making and migrating it if need be.
 
     Raises `DatabaseInUse` when another process has it, `DatabaseTooNew` when a newer version of
-    the program has changed it, and `StoreUnavailable` when it cannot be opened.
+    the program has changed it, `WrongKey` when it was begun with another encryption key, and
+    `StoreUnavailable` when it cannot be opened.
     """
     return SqliteStore(path, sealer, chance)

@@ -1,5 +1,6 @@
 """Subscriptions as rows: secrets and custom headers are sealed on the way in."""
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,7 +17,7 @@ from tidings.storage.sqlite.rows import (
     retry_policy_of,
     retry_policy_text,
 )
-from tidings.storage.sqlite.statements import values
+from tidings.storage.sqlite.statements import fetch_one, values
 
 SUBSCRIPTION_SELECT: Final = (
     "SELECT s.subscription_id, s.tenant_id, s.event_type, s.callback_url, s.created_at_ms,"
@@ -25,6 +26,7 @@ SUBSCRIPTION_SELECT: Final = (
     f" s.version, {', '.join('h.' + name.strip() for name in HEALTH_COLUMNS.split(','))}"
     " FROM subscription s LEFT JOIN endpoint_health h ON h.subscription_id = s.subscription_id"
 )
+_LOG = logging.getLogger(__name__)
 _SUBSCRIPTION_COLUMNS: Final = 16
 _SECRETS_AT_ONCE: Final = 256
 _HEADERS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
@@ -47,10 +49,21 @@ class SubscriptionRows:
         return [self._record(row, secrets.get(row[0], ())) for row in rows]
 
     def put(self, subscription: Subscription) -> None:
-        """Store a subscription, replacing what was there of it."""
+        """Store a subscription, replacing what was there of it.
+
+        One without secrets is one whose secrets could not be opened (or that is deleted): what is
+        sealed of it stays as it is, so that nothing is lost before the right key is back.
+        """
         subscription_id = subscription.subscription_id
+        is_unopened = not subscription.secrets and subscription.status is not Status.DELETED
         headers = None
-        if subscription.headers:
+        if is_unopened:
+            (headers,) = fetch_one(
+                self._db,
+                "SELECT sealed_headers FROM subscription WHERE subscription_id = ?",
+                (subscription_id,),
+            )
+        elif subscription.headers:
             headers = self._sealer.seal(
                 msgspec.json.encode(subscription.headers), _owner("headers", subscription)
             )
@@ -73,6 +86,8 @@ class SubscriptionRows:
             subscription.updated_at_ms,
         )
         self._db.execute(f"INSERT OR REPLACE INTO subscription {values(1, len(row))}", row)
+        if is_unopened:
+            return
         self._db.execute("DELETE FROM signing_secret WHERE subscription_id = ?", (subscription_id,))
         for position, secret in enumerate(subscription.secrets):
             sealed = self._sealer.seal(secret.secret.encode(), _owner("secret", subscription))
@@ -99,6 +114,7 @@ class SubscriptionRows:
                 try:
                     text = self._sealer.open(sealed, owner).decode()
                 except CannotOpen:
+                    _LOG.error("a secret cannot be opened; nothing is sent to %s", subscription_id)
                     unopened.add(subscription_id)
                     continue
                 secret = SigningSecret(text, created_at_ms, expires_at_ms)
@@ -112,6 +128,7 @@ class SubscriptionRows:
             try:
                 headers = _HEADERS.decode(self._sealer.open(row[9], f"headers:{row[1]}:{row[0]}"))
             except CannotOpen:
+                _LOG.error("the headers cannot be opened; nothing is sent to %s", row[0])
                 secrets = ()
         subscription = Subscription(
             subscription_id=row[0],

@@ -4,9 +4,11 @@
 CREATE TABLE configuration (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     version INTEGER NOT NULL,
-    last_seq INTEGER NOT NULL
+    last_seq INTEGER NOT NULL,
+    -- Something sealed with the encryption key, to tell another key at once.
+    sealed_check BLOB
 ) STRICT;
-INSERT INTO configuration VALUES (1, 0, 0);
+INSERT INTO configuration VALUES (1, 0, 0, NULL);
 
 CREATE TABLE tenant (
     tenant_id TEXT NOT NULL PRIMARY KEY,

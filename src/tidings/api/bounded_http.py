@@ -1,0 +1,93 @@
+"""The HTTP protocol of the server, with bounds on what comes before a body.
+
+uvicorn takes heads of any size for as long as they take to come, before anybody has shown a key.
+Here a head has limits in bytes, in headers and in time, and what is no HTTP at all gets a problem
+like every other fault.
+"""
+
+import asyncio
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from tidings.api.answers import encode
+from tidings.api.problems import MEDIA_TYPE, HeadTooLarge, HttpFault, MalformedRequest
+from tidings.api.wire.problems import Problem
+from tidings.core import limits
+
+_PROBLEM_TYPE: Final = "about:blank"
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """One connection of a client."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._is_in_head = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._fault: HttpFault | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take in a part of a request."""
+        super().data_received(data)
+        if not self._is_in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > limits.REQUEST_HEAD_BYTES_MAX:
+            self._refuse(HeadTooLarge("the request line and headers have at most 64 KiB"))
+        elif self._head_timer is None:
+            self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """Judge a head that is whole. What is raised here, the parser reports as a bad request."""
+        self._head_arrived()
+        self._is_in_head = False
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if len(self.headers) > limits.REQUEST_HEADERS_MAX or size > limits.REQUEST_HEAD_BYTES_MAX:
+            self._fault = HeadTooLarge("a request has at most 100 headers, 64 KiB in all")
+            raise self._fault
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Begin to wait for the next head, which need not come."""
+        super().on_message_complete()
+        self._is_in_head = True
+        self._head_bytes = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what was wrong, and close."""
+        self._refuse(self._fault or MalformedRequest(msg))
+
+    def _expect_head(self) -> None:
+        self._head_timer = self.loop.call_later(limits.REQUEST_HEAD_SECONDS, self.transport.close)
+
+    def _head_arrived(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, fault: HttpFault) -> None:
+        problem = Problem(
+            type=_PROBLEM_TYPE,
+            title=fault.title,
+            status=fault.status,
+            detail=fault.detail,
+            code=fault.code,
+        )
+        content = encode(problem)
+        head = b"content-type: %b\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(
+            STATUS_LINE[fault.status] + head % (MEDIA_TYPE, len(content)) + content
+        )
+        self.transport.close()

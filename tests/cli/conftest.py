@@ -1,0 +1,57 @@
+"""Running a command in this process, and one real server for all commands that talk to one."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.receiver import Receiver
+from tests.support.server import Server
+from tidings.cli.main import main
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command, in an empty directory and with the settings given."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **settings: str) -> Ended:
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(f"TIDINGS_{name}", value)
+            with pytest.raises(SystemExit) as left:
+                main(arguments)
+        written = capfd.readouterr()
+        return Ended(int(left.value.code or 0), written.out, written.err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A development server."""
+    one = Server(tmp_path_factory.mktemp("server") / "data").start()
+    yield one
+    one.client.close()
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[Receiver]:
+    """A receiver on loopback."""
+    one = Receiver()
+    yield one
+    one.close()

@@ -1,0 +1,94 @@
+"""What an operator does to the database file: beside a running server, and without one."""
+
+import contextlib
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.support.server import Server
+from tidings.settings import DATABASE_NAME
+
+
+@pytest.fixture
+def data_dir(server: Server) -> str:
+    """The data directory of the running server."""
+    return str(server.data_dir)
+
+
+def test_a_database_in_use_is_checked(run: Run, data_dir: str) -> None:
+    ended = run("database", "check", "--data-dir", data_dir)
+    assert ended.code == 0, ended
+    assert ended.out.endswith("is sound.\n")
+
+
+def test_a_database_in_use_is_backed_up_for_its_owner_alone(
+    run: Run, data_dir: str, tmp_path: Path
+) -> None:
+    to = tmp_path / "copies.db"
+    ended = run("database", "backup", str(to), "--json", DATA_DIR=data_dir)
+    assert ended.code == 0, ended
+    assert json.loads(ended.out)["backup"] == str(to)
+    assert to.stat().st_mode & 0o077 == 0
+
+    check = run("database", "check", "--json", "--database", f"sqlite:///{to}")
+    assert json.loads(check.out) == {"database": str(to), "faults": []}
+    again = run("database", "backup", str(to), DATA_DIR=data_dir)
+    assert again.code == 5
+    assert "exists already" in again.err
+
+
+def test_a_database_in_use_is_not_migrated(run: Run, data_dir: str) -> None:
+    ended = run("database", "migrate", "--data-dir", data_dir)
+    assert ended.code == 5
+    assert "another process uses the database" in ended.err
+
+
+def test_a_database_is_migrated(run: Run, data_dir: str, tmp_path: Path) -> None:
+    run("database", "backup", str(tmp_path / DATABASE_NAME), DATA_DIR=data_dir)
+    ended = run("database", "migrate", "--json", DATA_DIR=str(tmp_path))
+    assert ended.code == 0, ended
+    assert json.loads(ended.out)["steps"] == []
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["check"], ["backup", "copy.db"]])
+def test_a_database_that_is_not_there_is_not_made(
+    run: Run, tmp_path: Path, command: list[str]
+) -> None:
+    ended = run("database", *command, "--data-dir", str(tmp_path / "none"))
+    assert ended.code == 3
+    assert not list(tmp_path.iterdir())
+
+
+def test_damage_is_found(run: Run, tmp_path: Path) -> None:
+    (tmp_path / DATABASE_NAME).write_bytes(b"no database at all" * 100)
+    ended = run("database", "check", "--data-dir", str(tmp_path))
+    assert ended.code in (6, 8)
+    assert ended.err.count("\n") == 1
+
+
+def test_who_looks_on_sees_how_far_a_backup_is(data_dir: str, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    to = tmp_path / "watched.db"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidings", "database", "backup", str(to), "--data-dir", data_dir],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={"TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    shown = b""
+    # At the end of a terminal's life Linux answers an error instead of nothing.
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 4_096):
+            shown += part
+    os.close(ours)
+    assert process.wait(20) == 0
+    assert b"Backing up" in shown
+    assert b"is backed up to" in shown

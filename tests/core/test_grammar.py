@@ -1,0 +1,49 @@
+"""What ids and keys may look like."""
+
+import pytest
+
+from tidings.core.grammar import (
+    ordering_key_fault,
+    public_id_fault,
+    unquoted_idempotency_key,
+)
+
+
+@pytest.mark.parametrize("text", ["a", "evt_567", "A-Z_09", "x" * 128])
+def test_ids_are_letters_digits_and_two_marks(text: str) -> None:
+    assert public_id_fault(text) is None
+
+
+@pytest.mark.parametrize("text", ["", "x" * 129, "a b", "a.b", "a\n", "ä", "*", "a/b", "a\0"])
+def test_other_texts_are_no_ids(text: str) -> None:
+    assert public_id_fault(text)
+
+
+@pytest.mark.parametrize("text", ["a", "customer 17", '~!"#', "x" * 128])
+def test_ordering_keys_are_printable(text: str) -> None:
+    assert ordering_key_fault(text) is None
+
+
+@pytest.mark.parametrize("text", ["", "x" * 129, "a\n", "a\t", "ä", "\x7f"])
+def test_other_texts_are_no_ordering_keys(text: str) -> None:
+    assert ordering_key_fault(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        ("8e03978e-40d5", "8e03978e-40d5"),
+        ('"8e03978e-40d5"', "8e03978e-40d5"),
+        ('  "a b" ', "a b"),
+        (r'"a \"b\" \\"', r'a "b" \ '.strip()),
+        ("x" * 255, "x" * 255),
+        ('"' + "x" * 255 + '"', "x" * 255),
+    ],
+)
+def test_an_idempotency_key_is_the_same_with_and_without_quotes(value: str, key: str) -> None:
+    assert unquoted_idempotency_key(value) == key
+
+
+@pytest.mark.parametrize("value", ["", "  ", '""', '"', '"a', "x" * 256, "é", "a\x01", '"\t"'])
+def test_other_values_hold_no_idempotency_key(value: str) -> None:
+    assert unquoted_idempotency_key(value) is None

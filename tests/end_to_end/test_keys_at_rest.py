@@ -1,0 +1,71 @@
+"""The encryption key: without the right one the server does not start, and nothing is lost."""
+
+import base64
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.receiver import Receiver
+from tests.support.server import Server
+
+
+def _start_fails(server: Server) -> str:
+    """Why the server does not start."""
+    command = [sys.executable, "-m", "tidings", "serve", "--dev", "--port", str(server.port)]
+    done = subprocess.run(
+        [*command, "--data-dir", str(server.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda key: key.write_text(base64.b64encode(b"x" * 32).decode()), "is not the one"),
+        (lambda key: key.write_text("not a key"), "does not hold an encryption key"),
+        (Path.unlink, "is missing"),
+    ],
+)
+def test_the_server_refuses_to_start_without_the_right_key_and_loses_nothing(
+    tmp_path: Path, receiver: Receiver, change: object, expected: str
+) -> None:
+    server = Server(tmp_path / "data").start()
+    subscription = server.subscribe(f"{receiver.url}/kept")
+    assert server.stop() == 0
+    key = server.data_dir / "encryption.key"
+    right = key.read_text()
+    assert callable(change)
+    change(key)
+    assert expected in _start_fails(server)
+    key.write_text(right)
+    server.start()
+    path = f"/webhook-subscriptions/{subscription['subscriptionId']}/secret"
+    assert server.call("GET", path)["secrets"][0]["secret"] == subscription["secret"]
+    server.publish()
+    receiver.wait("/kept", 1)
+    server.client.close()
+    assert server.stop() == 0
+
+
+def test_a_second_process_on_the_same_data_is_refused(tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").start()
+    second = Server(tmp_path / "data")
+    assert "another process uses the database" in _start_fails(second)
+    second.client.close()
+    server.client.close()
+    assert server.stop() == 0
+
+
+def test_files_with_events_or_keys_are_for_their_owner_alone(server: Server) -> None:
+    files = [one for one in server.data_dir.iterdir() if one.is_file()]
+    assert {"tidings.db", "encryption.key"} <= {one.name for one in files}
+    for one in files:
+        assert one.stat().st_mode & 0o077 == 0, one.name
