@@ -5,6 +5,7 @@ A test compares them with what stands there, so that they cannot fall behind.
 
 import inspect
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import typer
@@ -13,7 +14,7 @@ from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 from tidings.api.problems import HttpFault, status_of
 from tidings.cli.main import app
 from tidings.cli.output import MEANINGS, exit_code_of
-from tidings.core import delivery, subscription
+from tidings.core import addresses, delivery, subscription
 from tidings.core.refusals import Refusal
 from tidings.settings import PREFIX, Settings, what_it_takes
 
@@ -27,6 +28,7 @@ def pages() -> Mapping[str, str]:
     made = {
         "settings.md": _settings(),
         "cli.md": _commands(),
+        "addresses.md": _addresses(),
         "exit-codes.md": _exit_codes(),
         "problems.md": _problems(),
         "delivery-life.md": _delivery_life(),
@@ -168,6 +170,49 @@ def _leaves(refusal: type[Refusal]) -> Iterator[type[Refusal]]:
         yield refusal
     for narrower in refusal.__subclasses__():
         yield from _leaves(narrower)
+
+
+# --- addresses -----------------------------------------------------------------------------------
+
+
+def _addresses() -> Iterator[str]:
+    yield from _head(
+        "Addresses that are never called",
+        "A callback URL leads to none of these, neither as it is written nor by what its name\n"
+        "resolves to at the moment of a connection. An operator may add networks by\n"
+        "`TIDINGS_DENIED_NETWORKS`, and exempt some by `TIDINGS_ALLOWED_NETWORKS`; see\n"
+        "[settings](settings.md). How this is enforced and tested stands in\n"
+        "[security](../security.md).",
+    )
+    yield from ("## IPv4", "", *_networks(addresses.DENIED_IPV4), "")
+    yield from ("An IPv4 address in IPv6 notation, `::ffff:0:0/96`, is judged as itself.", "")
+    yield from ("## IPv6", "")
+    yield from (f"All that lies outside of `{addresses.GLOBAL_IPV6}`, and within:", "")
+    yield from (*_networks(addresses.DENIED_IPV6), "")
+    yield from (
+        "Some of what is denied carries an IPv4 address: these networks in their last bits, 6to4",
+        "(`2002::/16`) and Teredo (`2001::/32`) elsewhere. Even where an operator exempts them,",
+        "the address within must be one that may be called.",
+        "",
+        *_networks(addresses.IPV4_IN_THE_LAST_BITS),
+        "",
+    )
+    yield from (
+        "## Names",
+        "",
+        "Names are a first filter; addresses decide. Where an operator has exempted networks,",
+        "these names may lead there and nowhere else; otherwise they are refused as they stand:",
+        "names of one label, such as `localhost`, and these.",
+        "",
+    )
+    yield from (f"- `{name}`" for name in sorted(addresses.DENIED_NAMES))
+    yield from (f"- all names that end in `{suffix}`" for suffix in addresses.DENIED_SUFFIXES)
+
+
+def _networks(networks: Mapping[IPv4Network, str] | Mapping[IPv6Network, str]) -> Iterator[str]:
+    yield from _table("network", "what it is")
+    for network, about in networks.items():
+        yield _row(f"`{network}`", about)
 
 
 # --- lives ---------------------------------------------------------------------------------------

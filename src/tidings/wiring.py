@@ -5,11 +5,12 @@ import gc
 import hashlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -71,6 +72,7 @@ def serve(settings: Settings, *, is_dev: bool) -> int:
     # The writing thread gives up Python's lock at each step; without this it would wait for 5 ms
     # beside a busy event loop every time it wants it back.
     sys.setswitchinterval(_SWITCH_SECONDS)
+    _allow_open_files()
     # Whatever is written holds events or keys: it is for its owner alone.
     os.umask(0o077)
     try:
@@ -188,6 +190,13 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals alone."""
         yield
+
+
+def _allow_open_files() -> None:
+    """Let the process open as many files and sockets as the system lets it, not the usual 1,024."""
+    _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, highest))
 
 
 def _spare_the_collector() -> None:

@@ -4,16 +4,11 @@ Whatever comes in, the answer is one that the document tells of, in the form tha
 never a bug of ours. The same requests are made up every time: a red test can be run again.
 """
 
-import asyncio
-import socket
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-import uvicorn
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
@@ -23,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.support.api_world import api_world
+from tests.support.api_server import api_server
 from tidings.api.openapi import openapi_document
 from tidings.api.routes import ROUTES
 from tidings.api.services import ApiSettings
@@ -42,27 +37,9 @@ SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 
 @pytest.fixture(scope="module")
 def base_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with the API in a thread of this process."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    servers: list[uvicorn.Server] = []
-    is_up = threading.Event()
-
-    async def serve(folder: Path) -> None:
-        async with api_world(folder) as world:
-            await world.subscribe()
-            config = uvicorn.Config(world.app, log_config=None, lifespan="off", access_log=False)
-            servers.append(uvicorn.Server(config))
-            is_up.set()
-            await servers[0].serve(sockets=[listening])
-
-    folder = tmp_path_factory.mktemp("schemathesis")
-    thread = threading.Thread(target=lambda: asyncio.run(serve(folder)))
-    thread.start()
-    assert is_up.wait(10)
-    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    servers[0].should_exit = True
-    thread.join()
-    listening.close()
+    """A server with the API."""
+    with api_server(tmp_path_factory.mktemp("schemathesis")) as (host, port):
+        yield f"http://{host}:{port}"
 
 
 @SCHEMA.parametrize()

@@ -5,6 +5,7 @@ that a guard must never reach, with a listener on each, beside two that anybody 
 server that the machine is configured to ask is ours.
 """
 
+import errno
 import socket
 import socketserver
 import threading
@@ -243,5 +244,5 @@ def test_a_name_of_our_own_api_is_not_called_by_a_changed_url(
 
 
 def test_rebinding_is_tried_in_a_network_that_leads_nowhere() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made, pytest.raises(OSError):
-        made.connect(("192.0.2.1", 9))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        assert made.connect_ex(("192.0.2.1", 9)) == errno.ENETUNREACH

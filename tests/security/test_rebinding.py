@@ -38,7 +38,9 @@ exec "$@"
 """
 
 
-def _in_a_namespace(folder: Path, *command: str, seconds: float) -> subprocess.CompletedProcess[str]:
+def _in_a_namespace(
+    folder: Path, *command: str, seconds: float
+) -> subprocess.CompletedProcess[str]:
     resolv = folder / "resolv.conf"
     resolv.write_text("nameserver 127.0.0.1\n", "ascii")
     unshare = ["unshare", "--net", "--mount", *(["--map-root-user"] if os.geteuid() else [])]

@@ -21,7 +21,7 @@ KEYED = [route for route in ROUTES if route.scope is not None]
 BUILT = [route for route in KEYED if route.is_built]
 OF_ONE_THING = [route for route in BUILT if "{" in route.path]
 OF_A_TENANT = [route for route in BUILT if "{" not in route.path and route.path != "/metrics"]
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "/events": EVENT,
     "/events/batch": {"events": [EVENT]},
     "/webhook-subscriptions": WISH,
@@ -171,7 +171,7 @@ async def test_a_list_holds_nothing_of_another_tenant_whatever_it_is_narrowed_by
         if route.method != "GET":
             continue
         fields = set(route.query_type.__struct_fields__)
-        narrowed = [{}]
+        narrowed: list[dict[str, str]] = [{}]
         narrowed += [{"subscriptionId": ours["subscriptionId"]}] * ("subscription_id" in fields)
         narrowed += [{"eventId": ours["eventId"]}] * ("event_id" in fields)
         for parameters in narrowed:

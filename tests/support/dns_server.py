@@ -1,4 +1,4 @@
-"""A DNS server on loopback that answers as a test tells it to, and may say something else each time.
+"""A DNS server on loopback that answers as a test tells it to, each time differently if need be.
 
 It knows A and AAAA questions by UDP. What it answers is kept by nobody: its time to live is zero.
 """

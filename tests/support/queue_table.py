@@ -4,6 +4,7 @@ Test scaffolding that answers as the store promises to (`tidings.ports.store`), 
 be stale and commits told late at a test's will. The store itself has its contract suite.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 
 import msgspec
@@ -106,7 +107,11 @@ class QueueTable:
         return sorted(rows, key=_seq)
 
     def read(self, command: ReadPage | ReadDueOfSubscription | ReadDueWindow) -> Page:
-        """What the store would answer at this moment."""
+        """What the store would answer at this moment; rows of its own, as a store makes them."""
+        page = self._read(command)
+        return Page([copy(row) for row in page.rows], page.last_seq, page.is_last)
+
+    def _read(self, command: ReadPage | ReadDueOfSubscription | ReadDueWindow) -> Page:
         if isinstance(command, ReadPage):
             return self._page(command)
         if isinstance(command, ReadDueOfSubscription):

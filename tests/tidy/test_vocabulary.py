@@ -21,6 +21,8 @@ INSTEAD = {
     "task": "delivery; for what asyncio runs: what it does (the loop, the flush, `_running`)",
     "util": "what it does",
 }
+# What a library calls by a name of its choosing.
+CALLBACKS = frozenset({"on_message_complete"})  # uvicorn's HTTP parser
 # In the rules and the verbs, nothing handles: something is decided, published, recorded.
 INSTEAD_IN_THE_DOMAIN = {"handler": "the verb that it stands for"}
 DOMAIN = ("core", "ports", "operations", "engine")
@@ -95,7 +97,8 @@ def _names(module: ast.Module) -> Iterator[tuple[str, int]]:
     for node in ast.walk(module):
         match node:
             case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield node.name, node.lineno
+                if node.name not in CALLBACKS:
+                    yield node.name, node.lineno
             case ast.arg():
                 yield node.arg, node.lineno
             case ast.Name(id=name, ctx=ast.Store()):

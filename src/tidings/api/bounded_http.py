@@ -24,6 +24,7 @@ class BoundedHttp(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._is_in_head = True
+        self._has_ended = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._fault: HttpFault | None = None
@@ -40,8 +41,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in a part of a request."""
+        self._has_ended = False
         super().data_received(data)
-        if not self._is_in_head or self.transport.is_closing():
+        # Bytes in which a request has ended were mostly its body, and none of them count as a head.
+        if not self._is_in_head or self._has_ended or self.transport.is_closing():
             return
         self._head_bytes += len(data)
         if self._head_bytes > limits.REQUEST_HEAD_BYTES_MAX:
@@ -62,6 +65,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Begin to wait for the next head, which need not come."""
         super().on_message_complete()
+        self._has_ended = True
         self._is_in_head = True
         self._head_bytes = 0
 

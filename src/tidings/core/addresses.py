@@ -10,7 +10,7 @@ from its parts, and only the rebuilt URL is ever called.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, NoReturn
@@ -68,52 +68,53 @@ _DENIED_ADDRESS: Final = "private, local and reserved addresses may not be calle
 _DENIED_BY_OPERATOR: Final = "the operator does not allow this address to be called"
 _DENIED_NAME: Final = "internal names may not be called"
 
-# The special-purpose registries of IANA, and what clouds serve their inner workings from.
-_DENIED_IPV4: Final = tuple(
-    IPv4Network(text)
-    for text in (
-        "0.0.0.0/8",  # this network
-        "10.0.0.0/8",  # private
-        "100.64.0.0/10",  # shared by carriers; holds 100.100.100.200, Alibaba's metadata
-        "127.0.0.0/8",  # loopback
-        "168.63.129.16/32",  # Azure's wire server
-        "169.254.0.0/16",  # link-local; holds the metadata of most clouds
-        "172.16.0.0/12",  # private
-        "192.0.0.0/24",  # protocol assignments; holds 192.0.0.192, Oracle's old metadata
-        "192.0.2.0/24",  # documentation
-        "192.31.196.0/24",  # AS112
-        "192.52.193.0/24",  # AMT
-        "192.88.99.0/24",  # 6to4 relays
-        "192.168.0.0/16",  # private
-        "192.175.48.0/24",  # AS112
-        "198.18.0.0/15",  # benchmarks
-        "198.51.100.0/24",  # documentation
-        "203.0.113.0/24",  # documentation
-        "224.0.0.0/4",  # multicast
-        "240.0.0.0/4",  # reserved, and broadcast
+# The special-purpose registries of IANA, and what clouds serve their inner workings from; each
+# with what it is. The page docs/reference/addresses.md is printed from these.
+DENIED_IPV4: Final = {
+    IPv4Network(text): about
+    for text, about in (
+        ("0.0.0.0/8", "this network"),
+        ("10.0.0.0/8", "private"),
+        ("100.64.0.0/10", "shared by carriers; holds 100.100.100.200, Alibaba's metadata"),
+        ("127.0.0.0/8", "loopback"),
+        ("168.63.129.16/32", "Azure's wire server"),
+        ("169.254.0.0/16", "link-local; holds the metadata of most clouds"),
+        ("172.16.0.0/12", "private"),
+        ("192.0.0.0/24", "protocol assignments; holds 192.0.0.192, Oracle's old metadata"),
+        ("192.0.2.0/24", "documentation"),
+        ("192.31.196.0/24", "AS112"),
+        ("192.52.193.0/24", "AMT"),
+        ("192.88.99.0/24", "6to4 relays"),
+        ("192.168.0.0/16", "private"),
+        ("192.175.48.0/24", "AS112"),
+        ("198.18.0.0/15", "benchmarks"),
+        ("198.51.100.0/24", "documentation"),
+        ("203.0.113.0/24", "documentation"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved, and broadcast"),
     )
-)
-_GLOBAL_IPV6: Final = IPv6Network("2000::/3")
+}
+GLOBAL_IPV6: Final = IPv6Network("2000::/3")
 """Everything outside is denied: ULA with fd00:ec2::254 and fd20:ce::254, link-local, multicast."""
-_DENIED_IPV6: Final = tuple(
-    IPv6Network(text)
-    for text in (
-        "2001::/23",  # protocol assignments, Teredo
-        "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4
-        "2620:4f:8000::/48",  # AS112
-        "3fff::/20",  # documentation
+DENIED_IPV6: Final = {
+    IPv6Network(text): about
+    for text, about in (
+        ("2001::/23", "protocol assignments, Teredo"),
+        ("2001:db8::/32", "documentation"),
+        ("2002::/16", "6to4"),
+        ("2620:4f:8000::/48", "AS112"),
+        ("3fff::/20", "documentation"),
     )
-)
-_IPV4_IN_THE_LAST_BITS: Final = tuple(
-    IPv6Network(text)
-    for text in (
-        "::/96",  # IPv4-compatible
-        "::ffff:0:0:0/96",  # IPv4-translated
-        "64:ff9b::/96",  # NAT64
-        "64:ff9b:1::/48",  # NAT64, local use
+}
+IPV4_IN_THE_LAST_BITS: Final = {
+    IPv6Network(text): about
+    for text, about in (
+        ("::/96", "IPv4-compatible"),
+        ("::ffff:0:0:0/96", "IPv4-translated"),
+        ("64:ff9b::/96", "NAT64"),
+        ("64:ff9b:1::/48", "NAT64, local use"),
     )
-)
+}
 _LEAST_IPV4_COMPATIBLE: Final = 1 << 24
 """Below lie `::`, `::1` and what would be 0.0.0.0/8."""
 
@@ -172,24 +173,24 @@ def _with_embedded(address: Address) -> Iterator[Address]:
         yield address.sixtofour
     elif address.teredo is not None:
         yield address.teredo[1]
-    elif _lies_in(address, _IPV4_IN_THE_LAST_BITS) and int(address) >= _LEAST_IPV4_COMPATIBLE:
+    elif _lies_in(address, IPV4_IN_THE_LAST_BITS) and int(address) >= _LEAST_IPV4_COMPATIBLE:
         yield IPv4Address(int(address) & 0xFFFFFFFF)
 
 
 def _is_denied(address: Address) -> bool:
     if isinstance(address, IPv4Address):
-        return _lies_in(address, _DENIED_IPV4)
-    return address not in _GLOBAL_IPV6 or _lies_in(address, _DENIED_IPV6)
+        return _lies_in(address, DENIED_IPV4)
+    return address not in GLOBAL_IPV6 or _lies_in(address, DENIED_IPV6)
 
 
-def _lies_in(address: Address, networks: tuple[Network, ...]) -> bool:
+def _lies_in(address: Address, networks: Iterable[Network]) -> bool:
     return any(address in network for network in networks)
 
 
 # --- names ---------------------------------------------------------------------------------------
 
-_DENIED_NAMES: Final = frozenset({"metadata.google.internal", "metadata.amazonaws.com"})
-_DENIED_SUFFIXES: Final = (
+DENIED_NAMES: Final = frozenset({"metadata.google.internal", "metadata.amazonaws.com"})
+DENIED_SUFFIXES: Final = (
     ".localhost",
     ".local",
     ".internal",
@@ -207,8 +208,8 @@ def is_denied_name(host: str) -> bool:
     """Whether a name belongs to the inside of a network. Only a first filter: addresses decide."""
     return (
         ("." not in host and ":" not in host)
-        or host in _DENIED_NAMES
-        or host.endswith(_DENIED_SUFFIXES)
+        or host in DENIED_NAMES
+        or host.endswith(DENIED_SUFFIXES)
     )
 
 

@@ -158,8 +158,9 @@ class Endpoint:
         return max(self.health.probe_at_ms or 0, self.health.held_until_ms or 0)
 
     def add_ready(self, delivery: Delivery) -> None:
-        """Let a row wait for its turn."""
-        (self.again if delivery.is_again else self.fresh).append(delivery)
+        """Let a row wait for its turn; a due one among the repeats, also before its first try."""
+        is_fresh = delivery.due_at_ms is None and not delivery.is_again
+        (self.fresh if is_fresh else self.again).append(delivery)
 
     def next_ready(self, *, again_allowed: bool) -> Delivery | None:
         """Remove and answer the row whose turn it is.

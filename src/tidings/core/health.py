@@ -70,7 +70,9 @@ def health_after(
     held = max(filter(None, (held_until_ms, health.held_until_ms)), default=None)
     if health.probe_at_ms is not None and now_ms < health.probe_at_ms:
         # It was on its way when the endpoint opened, so it is no probe and tells nothing new.
-        return Health(failures, failing_since_ms, health.probe_at_ms, health.probe_interval_ms, held)
+        return Health(
+            failures, failing_since_ms, health.probe_at_ms, health.probe_interval_ms, held
+        )
     if health.is_open:
         interval_ms = min(health.probe_interval_ms * 2, limits.PROBE_INTERVAL_MS_MAX)
     elif (

@@ -8,6 +8,8 @@ from tidings.core.endpoint import Endpoint
 from tidings.core.roster import Roster
 from tidings.core.turns import Turns
 
+_READ_AGAIN_MS = 100
+
 
 class Reading:
     """The part of the scheduler that asks for rows and takes them in."""
@@ -76,7 +78,12 @@ class Reading:
         if endpoint is not None:
             endpoint.due_reading = False
             endpoint.due_spilled |= len(rows) >= read.limit
-            self.take_all(endpoint, rows, now_ms)
+            if not self.take_all(endpoint, rows, now_ms) and endpoint.due_spilled:
+                # All of these are in memory already: more can be had when some of them are gone.
+                self._roster.finished.end_read(read.reading)
+                self._turns.consider(endpoint, now_ms)
+                self._turns.wake_at(endpoint, now_ms + _READ_AGAIN_MS)
+                return
         self._end_read(read.reading, endpoint, now_ms)
 
     def due_window_read(self, read: ReadDueWindow, rows: list[Delivery], now_ms: int) -> None:
@@ -140,9 +147,7 @@ class Reading:
             endpoint.page_reading = True
             reading = roster.finished.begin_read()
             roster.commands.append(
-                ReadPage(
-                    subscription_id, endpoint.cursor_seq, limit, reading, endpoint.newest_seq
-                )
+                ReadPage(subscription_id, endpoint.cursor_seq, limit, reading, endpoint.newest_seq)
             )
         if endpoint.wants_due_rows(now_ms):
             endpoint.due_reading = True
@@ -155,15 +160,21 @@ class Reading:
             if waits_until_ms > now_ms:
                 self._turns.wake_at(endpoint, waits_until_ms)
 
-    def take_all(self, endpoint: Endpoint, rows: list[Delivery], now_ms: int) -> None:
-        """Take in rows that were read, but those that are here already or were ended meanwhile."""
+    def take_all(self, endpoint: Endpoint, rows: list[Delivery], now_ms: int) -> bool:
+        """Take in rows that were read, but those that are here already or were ended meanwhile.
+
+        Answers whether there were any others.
+        """
+        found = False
         for delivery in rows:
             if not self._roster.is_new(delivery) or not endpoint.lanes.admits(delivery):
                 continue
+            found = True
             if delivery.due_at_ms is None:
                 self._roster.make_ready(endpoint, delivery)
             else:
                 self.wait_until_due(endpoint, delivery, now_ms)
+        return found
 
     def _take_due(self, endpoint: Endpoint, delivery: Delivery) -> None:
         """Let a due row wait for its turn, or leave it in the table if there is no place."""

@@ -208,7 +208,11 @@ class Scheduler:
             endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
             if endpoint is not None:
                 self.reading.wait_until_due(endpoint, delivery, now_ms)
-        if endpoint is not None and not endpoint.subscription.takes_events:
+        if endpoint is None:
+            return
+        if endpoint.subscription.takes_events:
+            self.reading.attend(endpoint, now_ms)
+        else:
             # It was in flight when the other rows were settled: it may have come back without an
             # end, or be the last that a deleted subscription waits for.
             self._settle(endpoint)
@@ -292,7 +296,7 @@ class Scheduler:
             endpoint.newest_seq = delivery.seq
             return
         endpoint.cursor_seq = delivery.seq
-        if endpoint.lanes.admits(delivery):
+        if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
             self._roster.make_ready(endpoint, delivery)
 
     def _forget(self, delivery: Delivery, *, has_ended: bool) -> None:

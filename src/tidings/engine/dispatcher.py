@@ -74,6 +74,8 @@ class Dispatcher:
         scheduler, now_ms = self.scheduler, self._clock.now_ms()
         for subscription in changes.subscriptions:
             scheduler.subscription_changed(subscription, now_ms)
+            if not subscription.takes_events:
+                self._healths_written.pop(subscription.subscription_id, None)
         if changes.ended:
             scheduler.ended(changes.ended, now_ms)
         for result, recorded in changes.recorded:

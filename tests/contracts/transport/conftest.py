@@ -7,6 +7,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.attempt import Answer
 from tidings.ports.transport import OutboundRequest, Transport
 from tidings.transport import AiohttpTransport
+from tidings.transport.sender import new_ssl_context
 
 TRANSPORTS: Mapping[str, Callable[..., AbstractAsyncContextManager[Transport]]] = {
     "aiohttp": AiohttpTransport,
@@ -32,6 +34,10 @@ HEADERS = (
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """The server runs on uvloop, and on asyncio's own where there is none."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+# Reading the system's certificates takes longer than most of the tests.
+usual_ssl_context = cache(new_ssl_context)
 
 
 class FixedResolver:
@@ -66,6 +72,7 @@ class Client:
     ) -> Transport:
         await self.close()
         resolver = resolver or FixedResolver(names or {})
+        ssl_context = ssl_context or usual_ssl_context()
         self._current = self._made(rules, resolver=resolver, ssl_context=ssl_context)
         self.transport = await self._current.__aenter__()
         return self.transport

@@ -1,0 +1,67 @@
+"""Routing finds exactly the subscriptions whose patterns match, whatever came and went."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.values import a_subscription
+from tidings.core.pattern import matches
+from tidings.core.routing import Routing
+from tidings.core.subscription import Status
+
+segments = st.sampled_from(["a", "b", "tidings", "*"])
+patterns = st.lists(
+    st.lists(segments, min_size=1, max_size=3).map(".".join), min_size=1, max_size=3
+)
+types = st.lists(st.sampled_from(["a", "b", "tidings"]), min_size=1, max_size=4).map(".".join)
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["s1", "s2", "s3", "s4"]),
+        st.sampled_from(["one", "other"]),
+        patterns.map(",".join),
+        st.sampled_from(Status),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@given(steps=steps, event_types=st.lists(types, min_size=1, max_size=6))
+def test_it_answers_what_asking_everybody_would(
+    steps: list[tuple[str, str, str, Status, bool]], event_types: list[str]
+) -> None:
+    routing = Routing()
+    present = {}
+    for name, tenant, patterns_text, status, goes in steps:
+        tenant_id = present[name].tenant_id if name in present else tenant
+        if goes:
+            routing.discard(name)
+            present.pop(name, None)
+            continue
+        subscription = a_subscription(
+            patterns_text, subscription_id=name, tenant_id=tenant_id, status=status
+        )
+        routing.put(subscription)
+        present[name] = subscription
+    for tenant in ("one", "other"):
+        for event_type in event_types:
+            expected = sorted(
+                one.subscription_id
+                for one in present.values()
+                if one.tenant_id == tenant
+                and one.takes_events
+                and matches(one.event_type, event_type)
+            )
+            found = routing.wanting(tenant, event_type)
+            assert [one.subscription_id for one in found] == expected
+            assert all(routing.get(one.subscription_id) is one for one in found)
+    live = {name for name, one in present.items() if one.takes_events}
+    assert {one.subscription_id for one in routing} == live
+
+
+def test_what_is_not_wanted_costs_no_memory() -> None:
+    routing = Routing()
+    for number in range(100):
+        routing.put(a_subscription(f"a.*.n{number}", subscription_id=f"s{number}"))
+    for number in range(100):
+        routing.discard(f"s{number}")
+    assert routing._tenants == {}
