@@ -16,7 +16,8 @@ def test_no_second_sees_more_than_the_rate_and_the_burst(
     per_second: float, gaps: list[int]
 ) -> None:
     rate = RateLimit(per_second, now_ms=0)
-    now_ms, sent = 0, []
+    now_ms = 0
+    sent: list[int] = []
     for gap in gaps:
         now_ms += gap
         while rate.free_at_ms() <= now_ms and len(sent) < 5_000:

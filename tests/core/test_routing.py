@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tests.support.values import a_subscription
 from tidings.core.pattern import matches
 from tidings.core.routing import Routing
-from tidings.core.subscription import Status
+from tidings.core.subscription import Status, Subscription
 
 segments = st.sampled_from(["a", "b", "tidings", "*"])
 patterns = st.lists(
@@ -30,7 +30,7 @@ def test_it_answers_what_asking_everybody_would(
     steps: list[tuple[str, str, str, Status, bool]], event_types: list[str]
 ) -> None:
     routing = Routing()
-    present = {}
+    present: dict[str, Subscription] = {}
     for name, tenant, patterns_text, status, goes in steps:
         tenant_id = present[name].tenant_id if name in present else tenant
         if goes:

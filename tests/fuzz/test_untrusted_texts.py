@@ -4,9 +4,11 @@ Whatever they hold, it is understood or refused, and nothing else happens.
 """
 
 import base64
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +51,19 @@ def test_seconds_and_dates_ask_for_the_same_moment(seconds: int) -> None:
     date = format_datetime(datetime.fromtimestamp(asked_ms / 1_000, UTC), usegmt=True)
     assert retry_after_ms(str(seconds), now_ms=NOW_MS) == asked_ms
     assert retry_after_ms(date, now_ms=NOW_MS) == asked_ms
+
+
+def test_a_date_without_a_zone_is_in_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_ms = NOW_MS + 3_600_000
+    date = time.asctime(time.gmtime(asked_ms / 1_000))
+    try:
+        for zone in ("UTC", "XXX-9", "XXX+9"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            assert retry_after_ms(date, now_ms=NOW_MS) == asked_ms
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @given(st.binary(max_size=20), st.text(max_size=60))

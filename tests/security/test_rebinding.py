@@ -64,7 +64,7 @@ def test_rebinding_never_leads_a_request_astray(tmp_path: Path) -> None:
     if tried.returncode:
         why = tried.stderr.strip().splitlines()[-1:] or ["no reason given"]
         pytest.skip(f"rebinding needs a network namespace, which is not permitted: {why[0]}")
-    pytest_command = [sys.executable, "-m", "pytest", CASES, "-q", "-p", "no:cacheprovider"]
+    pytest_command = [sys.executable, "-m", "pytest", CASES, "-qx", "-p", "no:cacheprovider"]
     ended = _in_a_namespace(
         tmp_path, *pytest_command, f"--basetemp={tmp_path / 'cases'}", seconds=240
     )

@@ -265,7 +265,7 @@ class SchedulerWorld:
     def _settle(self, subscription_id: str) -> None:
         turn = _SETTLING.get(self.table.subscriptions[subscription_id].status)
         if turn is not None:
-            assert ending_of(turn)
+            ending_of(turn)  # raises for a turn that ends nothing
             spared = self.scheduler.seqs_in_flight(subscription_id)
             self.end(row for row in self.table.of(subscription_id) if row.seq not in spared)
         self.untold.append(lambda: self.scheduler.settled(subscription_id))

@@ -167,7 +167,10 @@ class Reading:
         """
         found = False
         for delivery in rows:
-            if not self._roster.is_new(delivery) or not endpoint.lanes.admits(delivery):
+            # A head that is in memory takes its lane, too, if it has lost it.
+            if self._roster.finished.is_stale(delivery) or not endpoint.lanes.admits(delivery):
+                continue
+            if delivery.seq in self._roster.known:
                 continue
             found = True
             if delivery.due_at_ms is None:

@@ -6,6 +6,7 @@ up to 20 % either way, so that deliveries which failed together do not come back
 
 import math
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -98,7 +99,10 @@ def retry_after_ms(value: str | None, *, now_ms: int) -> int | None:
         asked_ms = now_ms + int(text) * 1_000
     else:
         try:
-            asked_ms = round(parsedate_to_datetime(text).timestamp() * 1_000)
+            moment = parsedate_to_datetime(text)
+            # A date without a zone, such as the old form of asctime, is in UTC, not in ours.
+            moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            asked_ms = round(moment.timestamp() * 1_000)
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
     if asked_ms <= now_ms:

@@ -281,6 +281,7 @@ class Scheduler:
     def _take_manual(self, endpoint: Endpoint, delivery: Delivery) -> None:
         if not self._is_under_way(delivery):
             self._roster.known[delivery.seq] = delivery
+            endpoint.lanes.admits(delivery)
             self._turns.add_manual(endpoint, delivery)
 
     def _take_new(self, endpoint: Endpoint, delivery: Delivery) -> None:

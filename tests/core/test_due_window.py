@@ -1,0 +1,73 @@
+"""The retries of the next minute, and how far the table has been read."""
+
+from math import inf
+
+from tests.support.values import NOW_MS
+from tidings.core.delivery import Delivery
+from tidings.core.due_window import DueWindow
+from tidings.core.finished import FinishedRows
+from tidings.core.limits import DUE_WINDOW_MS
+
+
+def row(seq: int, due_at_ms: int) -> Delivery:
+    return Delivery(seq, f"dlv_{seq}", "default", "sub_1", 1, due_at_ms=due_at_ms)
+
+
+def read(window: DueWindow, now_ms: int, rows: list[Delivery]) -> bool:
+    """Ask for a window and answer it; whether one was asked for."""
+    asked = window.next_read(now_ms, FinishedRows())
+    if asked is None:
+        return False
+    window.read_finished(rows, asked)
+    return True
+
+
+def test_rows_come_out_in_the_order_of_their_due_time() -> None:
+    window = DueWindow()
+    for seq, due_at_ms in ((1, 300), (2, 100), (3, 200), (4, 100)):
+        window.push(row(seq, due_at_ms))
+    window.push(row(2, 100))
+    popped = []
+    while (one := window.pop_due(250)) is not None:
+        popped.append(one.seq)
+    assert popped in ([2, 2, 4, 3], [2, 4, 2, 3])
+    assert window.pop_due(299) is None
+    assert len(window) == 1
+
+
+def test_a_window_is_read_at_once_and_again_when_half_of_it_has_passed() -> None:
+    window = DueWindow()
+    assert read(window, NOW_MS, [])
+    assert window.covers(NOW_MS + DUE_WINDOW_MS)
+    assert not window.covers(NOW_MS + DUE_WINDOW_MS + 1)
+    assert not read(window, NOW_MS + DUE_WINDOW_MS // 2 - 1, [])
+    assert window.next_wake_ms() == NOW_MS + DUE_WINDOW_MS // 2
+    assert read(window, NOW_MS + DUE_WINDOW_MS // 2, [])
+
+
+def test_while_it_is_read_a_window_counts_as_covered() -> None:
+    window = DueWindow()
+    assert not window.covers(NOW_MS)
+    window.next_read(NOW_MS, FinishedRows())
+    assert window.covers(NOW_MS + DUE_WINDOW_MS)
+    assert window.next_read(NOW_MS, FinishedRows()) is None
+    assert window.next_wake_ms() == inf
+
+
+def test_a_full_page_moves_the_horizon_only_as_far_as_it_reaches() -> None:
+    window = DueWindow()
+    asked = window.next_read(NOW_MS, FinishedRows())
+    assert asked is not None
+    rows = [row(seq, NOW_MS + seq) for seq in range(asked.limit)]
+    window.read_finished(rows, asked)
+    assert not window.covers(NOW_MS + asked.limit)
+    following = window.next_read(NOW_MS, FinishedRows())
+    assert following is not None
+    assert following.after == (rows[-1].due_at_ms, rows[-1].seq)
+
+
+def test_a_read_that_failed_is_asked_for_again() -> None:
+    window = DueWindow()
+    assert window.next_read(NOW_MS, FinishedRows()) is not None
+    window.read_failed()
+    assert window.next_read(NOW_MS, FinishedRows()) is not None

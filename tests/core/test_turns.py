@@ -1,0 +1,62 @@
+"""Whose turn it is, seen through a whole scheduler."""
+
+from tests.support.scheduler_world import SchedulerWorld
+from tidings.core.attempt import Answer
+from tidings.core.limits import HOST_CONCURRENCY_MAX
+
+OK = Answer(status_code=200)
+
+
+def test_a_rate_limited_endpoint_sleeps_and_wakes() -> None:
+    world = SchedulerWorld()
+    world.subscribe("limited", rate_limit_per_second=1.0)
+    world.publish("limited", 3)
+    assert len(world.flow(OK)) == 1
+    assert world.scheduler.next_wake_ms() <= world.now_ms + 1_000
+    assert len(world.drain(OK)) == 2
+
+
+def test_a_flooding_tenant_does_not_keep_another_waiting() -> None:
+    world = SchedulerWorld(concurrency_max=4)
+    world.subscribe("flood", tenant_id="loud")
+    world.subscribe("quiet", tenant_id="calm")
+    world.publish("flood", 100)
+    world.tell(len(world.untold))
+    world.flow(None)
+    world.publish("quiet", 1)
+    sent = world.flow(OK)
+    served = [send.subscription.subscription_id for send in sent]
+    assert served.index("quiet") < 10
+
+
+def test_many_subscriptions_of_one_host_get_no_more_than_it_bears_and_all_get_theirs() -> None:
+    world = SchedulerWorld(concurrency_max=10_000)
+    names = [f"s{number}" for number in range(HOST_CONCURRENCY_MAX + 40)]
+    for name in names:
+        world.subscribe(name, callback_url="https://one.example/in")
+        world.publish(name, 1)
+    world.tell(len(world.untold))
+    first = world.step()
+    assert len(first) == HOST_CONCURRENCY_MAX
+    world.flow(OK)
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_repeats_wait_for_their_half_of_the_slots_and_fresh_events_pass() -> None:
+    world = SchedulerWorld(concurrency_max=4)
+    rows = {}
+    for name in ("a", "b", "c"):
+        world.subscribe(name)
+        (rows[name],) = world.publish(name, 1)
+    world.flow(OK)
+    for row in rows.values():
+        world.replay(row.delivery_id)
+    world.tell(len(world.untold))
+    assert len(world.step()) == 2
+    world.publish("a", 1)
+    world.tell(len(world.untold))
+    fresh = [send for send in world.step() if not send.delivery.is_again]
+    assert len(fresh) <= 1
+    world.drain(OK)
+    assert world.table.rows == {}
