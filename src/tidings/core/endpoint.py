@@ -126,12 +126,10 @@ class Endpoint:
         """From when on the next attempt may start; infinite while only an event can free it."""
         if not self.may_send():
             return inf
-        if self.health.probe_at_ms is not None:
-            return inf if self.in_flight else self.waits_until_ms()
-        if self.in_flight >= self.concurrency.limit:
+        if self.in_flight >= (1 if self.health.is_open else self.concurrency.limit):
             return inf
         free_at_ms = 0.0 if self.rate is None else self.rate.free_at_ms()
-        return max(free_at_ms, self.health.held_until_ms or 0)
+        return max(free_at_ms, self.waits_until_ms())
 
     def wants_page(self, now_ms: int) -> bool:
         """Whether rows must be read so that it does not run dry."""

@@ -1,0 +1,133 @@
+"""New rounds: of one delivery, of one event, and in bulk by a cursor that survives a restart."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.store.conftest import Filled
+from tests.support.stores import StoreOpener
+from tests.support.values import NOW_MS, TENANT
+from tidings.core.delivery import DeliveryStatus, Turn
+from tidings.core.refusals import InvalidState, NotFound
+from tidings.core.subscription import DisabledReason, disabled
+from tidings.ports.records import Replay, ReplayChoice, ReplayScope
+
+LATER_MS = NOW_MS + 60_000
+
+
+def a_replay(only: ReplayChoice, subscription_id: str | None, total: int = 0) -> Replay:
+    scope = ReplayScope(TENANT, only, subscription_id)
+    return Replay("rpl_1", scope, total, LATER_MS)
+
+
+async def test_a_replay_is_the_same_delivery_in_a_new_round(filled: Filled) -> None:
+    await filled.subscribe()
+    (row,) = await filled.publish()
+    with pytest.raises(InvalidState):
+        await filled.store.replay_delivery(TENANT, row.delivery_id, now_ms=LATER_MS)
+    await filled.end(row)
+    again = await filled.store.replay_delivery(TENANT, row.delivery_id, now_ms=LATER_MS)
+    assert (again.delivery_id, again.round, again.attempt_count) == (row.delivery_id, 1, 1)
+    assert (again.schedule_position, again.is_single) == (0, False)
+    assert again.seq > row.seq
+    (listed,) = await filled.listed()
+    assert (listed.status, listed.replay_count) == (DeliveryStatus.PENDING, 1)
+
+
+async def test_a_retry_of_a_finished_delivery_is_a_round_of_one_attempt(filled: Filled) -> None:
+    await filled.subscribe()
+    (row,) = await filled.publish()
+    await filled.end(row, Turn.ATTEMPT_DELIVERED)
+    assert (await filled.store.retry_delivery(TENANT, row.delivery_id, now_ms=LATER_MS)).is_single
+
+
+async def test_what_cannot_be_replayed_is_refused(filled: Filled) -> None:
+    subscription = await filled.subscribe()
+    cancelled, erased, off = [(await filled.publish(event_id=name))[0] for name in ("a", "b", "c")]
+    await filled.store.cancel_delivery(TENANT, cancelled.delivery_id, now_ms=NOW_MS)
+    for row in (erased, off):
+        await filled.end(row)
+    await filled.store.erase_event_data(TENANT, "b", now_ms=NOW_MS)
+    for row in (cancelled, erased):
+        with pytest.raises(InvalidState):
+            await filled.store.replay_delivery(TENANT, row.delivery_id, now_ms=LATER_MS)
+    await filled.store.disable_subscription(
+        subscription.subscription_id,
+        lambda old: disabled(old, DisabledReason.OPERATOR, now_ms=NOW_MS),
+    )
+    with pytest.raises(InvalidState):
+        await filled.store.replay_delivery(TENANT, off.delivery_id, now_ms=LATER_MS)
+    with pytest.raises(NotFound):
+        await filled.store.replay_delivery("other", off.delivery_id, now_ms=LATER_MS)
+
+
+async def test_a_discarded_dead_letter_is_cancelled_and_no_dead_letter_any_more(
+    filled: Filled,
+) -> None:
+    await filled.subscribe()
+    (row,) = await filled.publish(event_id="evt_1")
+    await filled.end(row)
+    await filled.store.discard_dead_letter(TENANT, row.delivery_id, now_ms=NOW_MS)
+    assert [one.status for one in await filled.listed()] == [DeliveryStatus.CANCELLED]
+    with pytest.raises(NotFound):
+        await filled.store.discard_dead_letter(TENANT, row.delivery_id, now_ms=NOW_MS)
+    begun = await filled.store.replay_event(TENANT, "evt_1", subscription_id=None, now_ms=LATER_MS)
+    assert begun == 0
+
+
+async def test_an_event_goes_again_to_all_who_want_it_or_to_one_who_never_did(
+    filled: Filled,
+) -> None:
+    first = await filled.subscribe("a.*")
+    (row,) = await filled.publish(event_type="a.b", event_id="evt_1")
+    never = await filled.subscribe("z")
+    replay = filled.store.replay_event
+    assert await replay(TENANT, "evt_1", subscription_id=None, now_ms=LATER_MS) == 0
+    await filled.end(row)
+    assert await replay(TENANT, "evt_1", subscription_id=None, now_ms=LATER_MS) == 1
+    name = never.subscription_id
+    assert await replay(TENANT, "evt_1", subscription_id=name, now_ms=LATER_MS) == 1
+    assert {one.subscription_id for one in await filled.listed()} == {
+        first.subscription_id,
+        never.subscription_id,
+    }
+
+
+@pytest.mark.parametrize(("only", "expected"), [("dead", 4), ("all", 7), ("missed", 3)])
+async def test_a_bulk_replay_covers_what_it_says_and_counts_it_before(
+    filled: Filled, only: ReplayChoice, expected: int
+) -> None:
+    await filled.publish(3)
+    subscription = await filled.subscribe()
+    rows = await filled.publish(9)
+    for index, row in enumerate(rows[:7]):
+        await filled.end(row, Turn.ATTEMPT_DELIVERED if index < 3 else Turn.LAST_ATTEMPT_FAILED)
+    replay = a_replay(only, subscription.subscription_id)
+    assert await filled.store.count_replay(replay.scope) == expected
+    await filled.store.start_replay(replay)
+    steps = 0
+    while replay.finished_at_ms is None:
+        replay = await filled.store.advance_replay("rpl_1", now_ms=LATER_MS, limit=2)
+        steps += 1
+        assert steps < 10
+    assert replay.done == expected
+    assert await filled.store.count_replay(replay.scope) == 0
+    assert await filled.store.load_replays() == []
+    assert await filled.store.get_replay(TENANT, "rpl_1") == replay
+    begun = [row for changes in filled.told if changes.replays for row in changes.arrived]
+    assert len({row.delivery_id for row in begun}) == expected
+    assert all(row.is_again for row in begun)
+
+
+async def test_a_replay_goes_on_after_a_restart(opener: StoreOpener, tmp_path: Path) -> None:
+    async with opener(tmp_path) as store:
+        filled = Filled(store)
+        subscription = await filled.subscribe()
+        for row in await filled.publish(5):
+            await filled.end(row)
+        await store.start_replay(a_replay("dead", subscription.subscription_id, 5))
+        halfway = await store.advance_replay("rpl_1", now_ms=LATER_MS, limit=2)
+    async with opener(tmp_path) as store:
+        assert await store.load_replays() == [halfway]
+        finished = await store.advance_replay("rpl_1", now_ms=LATER_MS, limit=9)
+        assert (finished.done, finished.finished_at_ms) == (5, LATER_MS)
