@@ -119,6 +119,8 @@ class SqliteConfiguration(SqliteBase):
                     key.expires_at_ms,
                 ),
             )
+            if key.tenant_id is not None:
+                note_tenant(tx, key.tenant_id, key.created_at_ms)
             tx.keys.append(key)
 
         await self.write(write)
