@@ -2,9 +2,12 @@
 
 import os
 import random
+import threading
 import time
 
 from tidings.core.identifier import RANDOM_BYTES, Kind, encoded_id
+
+_PORTION_BYTES = 4_000
 
 
 class SystemClock:
@@ -19,11 +22,28 @@ class SystemClock:
         return time.monotonic() * 1_000
 
 
+class _Portion(threading.local):
+    """Random bytes fetched ahead, for each thread its own, so that no two draw the same."""
+
+    def __init__(self) -> None:
+        self.content = b""
+        self.used = 0
+
+    def draw(self, count: int) -> bytes:
+        """The next bytes; asking the system for each few would cost more than using them."""
+        if self.used + count > len(self.content):
+            self.content = os.urandom(_PORTION_BYTES)
+            self.used = 0
+        self.used += count
+        return self.content[self.used - count : self.used]
+
+
 class SystemChance:
     """Random draws from the operating system, safe to ask for from any thread."""
 
     def __init__(self) -> None:
         self._random = random.Random()  # noqa: S311 - jitter is no secret
+        self._portion = _Portion()
 
     def jitter(self) -> float:
         """See `Chance`."""
@@ -31,7 +51,7 @@ class SystemChance:
 
     def new_id(self, kind: Kind, at_ms: int) -> str:
         """See `Chance`."""
-        return encoded_id(kind, at_ms, os.urandom(RANDOM_BYTES))
+        return encoded_id(kind, at_ms, self._portion.draw(RANDOM_BYTES))
 
     def key_bytes(self, count: int) -> bytes:
         """See `Chance`."""

@@ -4,10 +4,14 @@ import base64
 import json
 from pathlib import Path
 
+import jsonschema
+import yaml
 from standardwebhooks import Webhook
 
 from tests.support.receiver import Receiver
 from tests.support.server import Server
+
+SEED = Path(__file__).parent.parent / "data" / "seed-openapi.yaml"
 
 
 def test_the_canonical_exchange_happens_as_specified(server: Server, receiver: Receiver) -> None:
@@ -51,6 +55,11 @@ def test_the_canonical_exchange_happens_as_specified(server: Server, receiver: R
     assert received.headers["webhook-id"] == "evt_567"
     key = subscription["standardWebhooksSecret"]
     assert Webhook(key).verify(received.body, dict(received.headers)) == json.loads(body)
+
+    schemas = yaml.safe_load(SEED.read_text())["components"]["schemas"]
+    jsonschema.validate(json.loads(received.body), schemas["WebhookEvent"])
+    jsonschema.validate(fetched.json(), schemas["WebhookSubscription"])
+    jsonschema.validate(subscription, schemas["WebhookSubscription"])
 
 
 def test_a_generated_secret_is_what_standard_webhooks_libraries_take(
