@@ -3,6 +3,8 @@
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,17 @@ from tests.support.values import NOW_MS, TENANT
 from tidings.core.subscription import Subscription
 from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew, WrongKey, queue
 from tidings.storage.sqlite.maintenance import backup, check, migrate
+
+
+@contextmanager
+def _raw(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The database as another program sees it."""
+    db = sqlite3.connect(folder / DATABASE_NAME)
+    try:
+        with db:
+            yield db
+    finally:
+        db.close()
 
 
 async def test_another_process_cannot_open_it(tmp_path: Path) -> None:
@@ -39,7 +52,7 @@ async def test_another_process_cannot_open_it(tmp_path: Path) -> None:
 async def test_a_newer_database_is_left_alone(tmp_path: Path) -> None:
     async with open_sqlite_store(tmp_path):
         pass
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as db:
+    with _raw(tmp_path) as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(DatabaseTooNew):
         async with open_sqlite_store(tmp_path):
@@ -60,13 +73,13 @@ async def test_secrets_that_do_not_open_are_kept_through_a_change(tmp_path: Path
     async with open_sqlite_store(tmp_path) as store:
         subscription = await Filled(store).subscribe(headers=(("X-Token", "t"),))
     name = subscription.subscription_id
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as db:
+    with _raw(tmp_path) as db:
         db.execute("UPDATE signing_secret SET subscription_id = 'away'")
     async with open_sqlite_store(tmp_path) as store:
         found = await store.get_subscription(TENANT, name)
         assert found.subscription.secrets == ()
         await store.change_subscription(TENANT, name, _renamed)
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as db:
+    with _raw(tmp_path) as db:
         db.execute("UPDATE signing_secret SET subscription_id = ?", (name,))
     async with open_sqlite_store(tmp_path) as store:
         found = await store.get_subscription(TENANT, name)
@@ -112,7 +125,7 @@ async def test_the_hot_reads_scan_no_table(tmp_path: Path) -> None:
         "SELECT * FROM finished_delivery WHERE tenant_id = ? AND delivery_id = ?": ("t", "d"),
         "SELECT * FROM attempt WHERE delivery_id = ? ORDER BY number": ("d",),
     }
-    with sqlite3.connect(tmp_path / DATABASE_NAME) as db:
+    with _raw(tmp_path) as db:
         for sql, bindings in statements.items():
             plan = [row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, bindings)]
             scans = [step for step in plan if step.startswith("SCAN") and "found" not in step]
