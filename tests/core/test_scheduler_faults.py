@@ -1,0 +1,257 @@
+"""Rows that stale reads, late answers and changes of mind could lose, repeat or send too early."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.support.scheduler_world import ERROR, OK, REFUSED, SchedulerWorld
+from tidings.core.attempt import Answer, ErrorClass
+from tidings.core.commands import LoadSubscription, ReadDueOfSubscription, ReadPage, Settle
+from tidings.core.limits import (
+    ENDPOINT_LANES_MAX,
+    ENDPOINT_WINDOW_ROWS_MAX,
+    HEALTH_OPENS_AFTER_FAILURES,
+    HEALTH_OPENS_AFTER_MS,
+    PROBE_INTERVAL_MS_MIN,
+)
+from tidings.core.retry import RetryPolicy
+from tidings.core.subscription import Change
+
+OURS = Answer(error_class=ErrorClass.INTERNAL)
+LONG = RetryPolicy((100_000.0,) * 20)
+SOON = RetryPolicy((10.0,) * 20)
+
+
+def tell_all(world: SchedulerWorld) -> None:
+    world.tell(len(world.untold))
+
+
+def carry_out_all(world: SchedulerWorld) -> None:
+    while world.under_way:
+        world.carry_out(0)
+
+
+def test_a_backlog_that_somebody_ended_is_not_looked_for_again_and_again() -> None:
+    world = SchedulerWorld()
+    world.subscribe("ended", retry_policy=LONG)
+    rows = world.publish("ended", 3 * ENDPOINT_WINDOW_ROWS_MAX)
+    tell_all(world)
+    world.end(rows)
+    world.flow(OK)
+    assert world.table.rows == {}
+    world.publish("ended", 2)
+    assert len(world.flow(OK)) == 2
+
+
+def test_a_retry_that_a_late_read_still_shows_as_due_is_not_sent_before_its_time() -> None:
+    world = SchedulerWorld()
+    world.subscribe("failing", retry_policy=RetryPolicy((10.0, 100_000.0)))
+    (row,) = world.publish("failing")
+    world.flow(ERROR)
+    world.now_ms += 20_000
+    read = ReadDueOfSubscription("failing", world.now_ms, 9, world.scheduler.reading.begin_read())
+    seen = world.table.read(read)
+    assert [one.seq for one in seen.rows] == [row.seq]
+    assert [send.delivery.seq for send in world.flow(ERROR)] == [row.seq]
+    world.scheduler.reading.due_of_subscription_read(read, seen.rows, world.now_ms)
+    assert world.flow(ERROR) == []
+
+
+@pytest.mark.parametrize("change", [Change.PAUSE, Change.DISABLE])
+def test_a_manual_retry_before_the_first_try_is_not_lost_when_it_fails_meanwhile(
+    change: Change,
+) -> None:
+    world = SchedulerWorld()
+    world.subscribe("held", retry_policy=SOON)
+    (row,) = world.publish("held")
+    tell_all(world)
+    world.retry(row.seq)
+    tell_all(world)
+    (send,) = world.step()
+    assert send.delivery.is_manual
+    world.answer(send.delivery.seq, REFUSED)
+    world.change("held", change)
+    world.record()
+    tell_all(world)
+    world.change("held", Change.RESUME)
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_a_lane_stays_taken_through_disabling_and_resuming() -> None:
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
+    (head,) = world.publish("ordered", 1, ordering_key="k")
+    tell_all(world)
+    assert [send.delivery.seq for send in world.step()] == [head.seq]
+    carry_out_all(world)
+    for change in (Change.DISABLE, Change.RESUME):
+        world.change("ordered", change)
+        tell_all(world)
+    assert world.step() == []
+    carry_out_all(world)
+    world.publish("ordered", 1, ordering_key="k")
+    tell_all(world)
+    assert world.step() == []
+    world.answer(head.seq, OK)
+    assert len(world.flow(OK)) == 1
+
+
+def test_an_endpoint_with_too_many_lanes_goes_on_when_they_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ENDPOINT_LANES_MAX > 3
+    monkeypatch.setattr("tidings.core.limits.ENDPOINT_LANES_MAX", 3)
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
+    for number in range(10):
+        world.publish("ordered", 2, ordering_key=f"k{number}")
+    assert len(world.drain(OK)) == 20
+
+
+def test_requests_on_their_way_when_an_endpoint_opens_are_no_failed_probes() -> None:
+    world = SchedulerWorld(concurrency_max=200)
+    world.subscribe("down", retry_policy=LONG)
+    world.publish("down", 40)
+    world.flow(OK)
+    world.publish("down", HEALTH_OPENS_AFTER_FAILURES - 1)
+    world.flow(REFUSED)
+    world.now_ms += HEALTH_OPENS_AFTER_MS
+    world.publish("down", 30)
+    tell_all(world)
+    assert len(world.step()) == 30
+    for seq in list(world.in_flight):
+        world.answer(seq, REFUSED)
+    health = world.scheduler.health_of("down")
+    assert health.probe_interval_ms == PROBE_INTERVAL_MS_MIN
+    assert health.consecutive_failures == HEALTH_OPENS_AFTER_FAILURES + 29
+
+
+def test_probes_keep_to_the_rate_limit() -> None:
+    world = SchedulerWorld()
+    world.subscribe("down", retry_policy=LONG, rate_limit_per_second=0.01)
+    world.publish("down", HEALTH_OPENS_AFTER_FAILURES + 5)
+    for _ in range(2_000):
+        world.flow(ERROR)
+        world.now_ms += 1_000
+    assert world.scheduler.health_of("down").is_open
+    times = [at_ms for at_ms, _ in world.promises.sends]
+    assert len(times) > HEALTH_OPENS_AFTER_FAILURES + 3
+    assert all(later - earlier >= 100_000 for earlier, later in pairwise(times))
+
+
+def test_after_a_restart_the_rate_limit_begins_with_a_wait() -> None:
+    world = SchedulerWorld()
+    world.subscribe("limited", rate_limit_per_second=0.5)
+    world.publish("limited", 2)
+    assert len(world.flow(OK)) == 1
+    world.restart()
+    assert world.flow(OK) == []
+    world.now_ms += 2_000
+    assert len(world.flow(OK)) == 1
+
+
+def test_a_waiting_retry_outlives_an_endpoint_that_is_forgotten() -> None:
+    world = SchedulerWorld()
+    world.subscribe("seldom", retry_policy=SOON)
+    world.publish("seldom")
+    world.flow(ERROR)
+    world.publish("seldom")
+    world.flow(OK)
+    world.scheduler.forget_idle(keep=0)
+    assert world.scheduler.endpoints() == []
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_a_result_that_waits_to_be_recorded_outlives_an_endpoint_that_is_forgotten() -> None:
+    world = SchedulerWorld()
+    world.subscribe("seldom", retry_policy=SOON)
+    first, second = world.publish("seldom", 2)
+    tell_all(world)
+    world.step()
+    world.answer(first.seq, OK)
+    world.step()
+    world.answer(second.seq, OURS)
+    world.scheduler.forget_idle(keep=0)
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_a_deleted_subscription_waits_for_results_that_are_not_recorded() -> None:
+    world = SchedulerWorld()
+    world.subscribe("gone", retry_policy=LONG)
+    (row,) = world.publish("gone")
+    tell_all(world)
+    world.step()
+    world.answer(row.seq, ERROR)
+    world.change("gone", Change.DELETE)
+    tell_all(world)
+    world.step()
+    carry_out_all(world)
+    tell_all(world)
+    world.flow(OK)
+    assert world.table.rows == {}
+    assert world.scheduler.subscription("gone") is None
+
+
+@pytest.mark.parametrize("kind", [ReadPage, ReadDueOfSubscription, Settle])
+def test_what_the_store_could_not_do_is_asked_for_again(kind: type) -> None:
+    world = SchedulerWorld()
+    world.subscribe("one", retry_policy=SOON)
+    world.publish("one", 5)
+    world.flow(ERROR)
+    world.now_ms += 20_000
+    world.restart()
+    if kind is Settle:
+        world.change("one", Change.DISABLE)
+        tell_all(world)
+    elif kind is ReadDueOfSubscription:
+        world.change("one", Change.PAUSE)
+        tell_all(world)
+        world.flow(OK)
+        world.change("one", Change.RESUME)
+        tell_all(world)
+    world.step()
+    (index,) = [i for i, one in enumerate(world.under_way) if isinstance(one.command, kind)]
+    world.fail(index)
+    assert world.scheduler.next_wake_ms() <= world.now_ms or kind is Settle
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_rows_of_a_subscription_that_nobody_told_of_wait_until_it_is_loaded() -> None:
+    world = SchedulerWorld()
+    world.subscribe("stranger", retry_policy=SOON)
+    world.publish("stranger", 3)
+    world.untold.popleft()
+    tell_all(world)
+    assert world.step() == []
+    loads = [one for one in world.under_way if isinstance(one.command, LoadSubscription)]
+    assert len(loads) == 1
+    world.fail(world.under_way.index(loads[0]))
+    assert len(world.drain(OK)) == 3
+
+
+def test_a_subscription_that_was_loaded_before_a_change_does_not_undo_it() -> None:
+    world = SchedulerWorld()
+    before = world.subscribe("one")
+    tell_all(world)
+    world.change("one", Change.PAUSE)
+    tell_all(world)
+    world.scheduler.subscription_changed(before, world.now_ms)
+    world.publish("one")
+    assert world.flow(OK) == []
+
+
+def test_a_full_window_of_rows_that_are_all_in_memory_is_not_read_in_circles() -> None:
+    world = SchedulerWorld()
+    world.subscribe("one", retry_policy=SOON, rate_limit_per_second=0.1)
+    world.publish("one", ENDPOINT_WINDOW_ROWS_MAX)
+    tell_all(world)
+    for row in list(world.table.rows.values()):
+        world.table.ask_for_attempt(row.seq, world.now_ms)
+    world.restart()
+    world.flow(None)
+    world.now_ms += 10_000
+    world.flow(None)
