@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 
 from tests.support.scheduler_world import ERROR, OK, REFUSED, SchedulerWorld
+from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass
 from tidings.core.commands import LoadSubscription, ReadDueOfSubscription, ReadPage, Settle
 from tidings.core.limits import (
-    ENDPOINT_LANES_MAX,
     ENDPOINT_WINDOW_ROWS_MAX,
     HEALTH_OPENS_AFTER_FAILURES,
     HEALTH_OPENS_AFTER_MS,
@@ -20,6 +20,12 @@ from tidings.core.subscription import Change
 OURS = Answer(error_class=ErrorClass.INTERNAL)
 LONG = RetryPolicy((100_000.0,) * 20)
 SOON = RetryPolicy((10.0,) * 20)
+
+
+@pytest.fixture
+def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that a few rows fill."""
+    monkeypatch.setattr(limits, "ENDPOINT_WINDOW_ROWS_MAX", 4)
 
 
 def tell_all(world: SchedulerWorld) -> None:
@@ -78,35 +84,90 @@ def test_a_manual_retry_before_the_first_try_is_not_lost_when_it_fails_meanwhile
     assert world.table.rows == {}
 
 
-def test_a_lane_stays_taken_through_disabling_and_resuming() -> None:
+def test_a_page_that_was_asked_for_before_a_resume_leaves_no_gap(small_window: None) -> None:
     world = SchedulerWorld()
-    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
-    (head,) = world.publish("ordered", 1, ordering_key="k")
+    world.subscribe("one")
+    world.publish("one", 12)
+    world.flow(None)
+    world.answer(1, OK)
+    world.record()
     tell_all(world)
-    assert [send.delivery.seq for send in world.step()] == [head.seq]
-    carry_out_all(world)
+    world.step()
+    (index,) = [
+        index for index, one in enumerate(world.under_way) if isinstance(one.command, ReadPage)
+    ]
+    world.carry_out(index)
     for change in (Change.DISABLE, Change.RESUME):
-        world.change("ordered", change)
-        tell_all(world)
-    assert world.step() == []
-    carry_out_all(world)
-    world.publish("ordered", 1, ordering_key="k")
+        world.change("one", change)
+    tell_all(world)
+    world.carry_out(index)
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_a_manual_retry_that_waits_for_a_slot_outlives_a_pause() -> None:
+    world = SchedulerWorld(concurrency_max=1)
+    for name in ("busy", "one"):
+        world.subscribe(name)
+        world.publish(name)
+    tell_all(world)
+    (busy,) = world.step()
+    (row,) = [row for row in world.table.rows.values() if row.seq != busy.delivery.seq]
+    world.retry(row.seq)
     tell_all(world)
     assert world.step() == []
-    world.answer(head.seq, OK)
-    assert len(world.flow(OK)) == 1
+    carry_out_all(world)
+    world.change(row.subscription_id, Change.PAUSE)
+    tell_all(world)
+    world.flow(OK)
+    world.change(row.subscription_id, Change.RESUME)
+    world.drain(OK)
+    assert world.table.rows == {}
 
 
-def test_an_endpoint_with_too_many_lanes_goes_on_when_they_end(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    assert ENDPOINT_LANES_MAX > 3
-    monkeypatch.setattr("tidings.core.limits.ENDPOINT_LANES_MAX", 3)
+def test_all_retries_that_found_no_place_go_in_the_end(small_window: None) -> None:
     world = SchedulerWorld()
-    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
-    for number in range(10):
-        world.publish("ordered", 2, ordering_key=f"k{number}")
-    assert len(world.drain(OK)) == 20
+    world.subscribe("one", retry_policy=SOON)
+    world.publish("one", 30)
+    world.flow(ERROR)
+    world.change("one", Change.PAUSE)
+    tell_all(world)
+    world.now_ms += 60_000
+    world.flow(OK)
+    world.change("one", Change.RESUME)
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_due_rows_that_are_all_on_their_way_are_not_read_in_circles(small_window: None) -> None:
+    world = SchedulerWorld(concurrency_max=20)
+    world.subscribe("one", retry_policy=SOON)
+    world.publish("one", 10)
+    world.flow(OK)
+    world.publish("one", 20)
+    world.flow(REFUSED)
+    world.change("one", Change.PAUSE)
+    tell_all(world)
+    world.now_ms += 60_000
+    world.flow(OK)
+    world.change("one", Change.RESUME)
+    for _ in range(4):
+        world.flow(None)
+        world.answer(next(iter(world.in_flight)), OK)
+        world.record()
+    world.flow(None)
+    assert len(world.in_flight) == limits.ENDPOINT_WINDOW_ROWS_MAX
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_an_endpoint_that_fails_is_not_forgotten() -> None:
+    world = SchedulerWorld()
+    world.subscribe("failing", retry_policy=LONG)
+    world.publish("failing")
+    world.flow(ERROR)
+    world.scheduler.forget_idle(keep=0)
+    assert world.scheduler.health_of("failing").consecutive_failures == 1
 
 
 def test_requests_on_their_way_when_an_endpoint_opens_are_no_failed_probes() -> None:
@@ -125,6 +186,10 @@ def test_requests_on_their_way_when_an_endpoint_opens_are_no_failed_probes() -> 
     health = world.scheduler.health_of("down")
     assert health.probe_interval_ms == PROBE_INTERVAL_MS_MIN
     assert health.consecutive_failures == HEALTH_OPENS_AFTER_FAILURES + 29
+    world.publish("down", 5)
+    world.flow(None)
+    world.now_ms += 2 * PROBE_INTERVAL_MS_MIN
+    assert len(world.flow(None)) == 1
 
 
 def test_probes_keep_to_the_rate_limit() -> None:
@@ -164,7 +229,8 @@ def test_a_waiting_retry_outlives_an_endpoint_that_is_forgotten() -> None:
     assert world.table.rows == {}
 
 
-def test_a_result_that_waits_to_be_recorded_outlives_an_endpoint_that_is_forgotten() -> None:
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_a_result_outlives_an_endpoint_that_is_forgotten(is_lost: bool) -> None:
     world = SchedulerWorld()
     world.subscribe("seldom", retry_policy=SOON)
     first, second = world.publish("seldom", 2)
@@ -174,6 +240,10 @@ def test_a_result_that_waits_to_be_recorded_outlives_an_endpoint_that_is_forgott
     world.step()
     world.answer(second.seq, OURS)
     world.scheduler.forget_idle(keep=0)
+    if is_lost:
+        world.record()
+        tell_all(world)
+        world.lose()
     world.drain(OK)
     assert world.table.rows == {}
 
@@ -231,6 +301,27 @@ def test_rows_of_a_subscription_that_nobody_told_of_wait_until_it_is_loaded() ->
     assert len(loads) == 1
     world.fail(world.under_way.index(loads[0]))
     assert len(world.drain(OK)) == 3
+
+
+@pytest.mark.parametrize("waits_ms", [0, 31_000])
+def test_retries_of_a_subscription_that_nobody_told_of_go_in_time(waits_ms: int) -> None:
+    world = SchedulerWorld()
+    world.subscribe("stranger", retry_policy=SOON)
+    (row,) = world.publish("stranger")
+    world.untold.clear()
+    world.table.ask_for_attempt(row.seq, world.now_ms + 50_000)
+    world.step()
+    carry_out_all(world)
+    world.step()
+    (load,) = [one for one in world.under_way if isinstance(one.command, LoadSubscription)]
+    world.now_ms += waits_ms
+    world.step()
+    reads = [one for one in world.under_way if one is not load]
+    assert len(reads) == (1 if waits_ms else 0)
+    for one in (load, load, *reads, *reads):
+        world.carry_out(world.under_way.index(one))
+    world.drain(OK)
+    assert world.table.rows == {}
 
 
 def test_a_subscription_that_was_loaded_before_a_change_does_not_undo_it() -> None:

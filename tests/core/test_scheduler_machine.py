@@ -43,7 +43,13 @@ class SchedulerMachine(RuleBasedStateMachine):
         world.subscribe("plain", retry_policy=POLICY)
         world.subscribe("ordered", retry_policy=POLICY, ordering_enabled=True)
         world.subscribe("rated", retry_policy=POLICY, rate_limit_per_second=2.0)
-        world.subscribe("other", retry_policy=POLICY, ordering_enabled=True, tenant_id="other")
+        world.subscribe(
+            "other",
+            retry_policy=POLICY,
+            ordering_enabled=True,
+            tenant_id="other",
+            callback_url="https://other.example/in",
+        )
         world.tell(len(world.untold))
 
     @rule(name=names, count=st.integers(1, 6), key=st.sampled_from((None, "x", "y", "z")))
@@ -114,6 +120,11 @@ class SchedulerMachine(RuleBasedStateMachine):
     def abandon(self, where: int) -> None:
         self.world.abandon(_pick(list(self.world.in_flight), where))
 
+    @precondition(lambda self: self.world.results)
+    @rule()
+    def lose(self) -> None:
+        self.world.lose()
+
     @rule(count=few)
     def record(self, count: int) -> None:
         self.world.record(count)
@@ -180,6 +191,7 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ENDPOINT_WINDOW_ROWS_MAX", 4)
     monkeypatch.setattr(limits, "ENDPOINT_LANES_MAX", 2)
     monkeypatch.setattr(limits, "ENDPOINT_CONCURRENCY_MAX", 4)
+    monkeypatch.setattr(limits, "HOST_CONCURRENCY_MAX", 4)
     monkeypatch.setattr(limits, "ROWS_IN_MEMORY_MAX", 12)
     monkeypatch.setattr(limits, "DUE_ROWS_IN_MEMORY_MAX", 5)
     monkeypatch.setattr(limits, "HEALTH_OPENS_AFTER_FAILURES", 3)

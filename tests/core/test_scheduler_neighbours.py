@@ -96,6 +96,22 @@ def test_a_tenant_that_comes_to_slow_ones_cannot_claim_the_past() -> None:
     assert served["slow"] >= 10
 
 
+def test_quick_answers_of_a_newcomer_cannot_claim_the_past_of_slow_ones() -> None:
+    world = SchedulerWorld(concurrency_max=1)
+    for name in ("slow", "quick"):
+        world.subscribe(name, tenant_id=name)
+    world.publish("slow", 250)
+    world.tell(len(world.untold))
+    take_turns(world, 2 * SLOW_ANSWER_MS, 100)
+    served: list[str] = []
+    for _ in range(40):
+        world.publish("quick", 100)
+        served += take_turns(world, 1, 100)
+    # A hundred slow answers took as long as 200,000 quick ones.
+    assert served.count("slow") >= 1
+    assert served.count("quick") >= 3_000
+
+
 def test_an_endpoint_that_comes_back_cannot_claim_the_past_of_its_tenant() -> None:
     world = SchedulerWorld(concurrency_max=1)
     for name in ("busy", "idle"):

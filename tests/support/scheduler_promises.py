@@ -138,6 +138,9 @@ class SchedulerPromises:
         if speed is not Speed.FAST:
             crowd = len(speeds) - speeds.count(Speed.FAST)
             assert crowd < slots._not_fast_max, "those not known to be fast crowd out others"
+        host = self._endpoint(delivery).host
+        mates = sum(self._endpoint(one.delivery).host == host for one in flying.values())
+        assert mates < limits.HOST_CONCURRENCY_MAX, "more requests than the host bears"
         if delivery.is_again:
             again = sum(one.delivery.is_again for one in flying.values())
             assert again < slots._again_max, "repeats crowd out the fresh"

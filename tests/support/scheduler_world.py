@@ -161,6 +161,12 @@ class SchedulerWorld:
         self.promises.abandoned(seq)
         self.scheduler.attempt_abandoned(self.in_flight.pop(seq).delivery)
 
+    def lose(self) -> None:
+        """A result cannot be recorded, whatever is tried."""
+        delivery, _ = self.results.popleft()
+        self.promises.abandoned(delivery.seq)
+        self.scheduler.result_lost(delivery)
+
     def record(self, count: int = 1) -> None:
         """Commit waiting results."""
         for _ in range(min(count, len(self.results))):

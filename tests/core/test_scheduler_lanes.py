@@ -1,0 +1,82 @@
+"""Ordering keys in the scheduler: lanes last through every change, and are bounded in number."""
+
+import pytest
+
+from tests.support.scheduler_world import ERROR, OK, SchedulerWorld
+from tidings.core import limits
+from tidings.core.retry import RetryPolicy
+from tidings.core.subscription import Change
+
+LONG = RetryPolicy((100_000.0,) * 20)
+
+
+@pytest.fixture
+def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that a few rows fill."""
+    monkeypatch.setattr(limits, "ENDPOINT_WINDOW_ROWS_MAX", 4)
+
+
+def tell_all(world: SchedulerWorld) -> None:
+    world.tell(len(world.untold))
+
+
+def carry_out_all(world: SchedulerWorld) -> None:
+    while world.under_way:
+        world.carry_out(0)
+
+
+def test_a_lane_stays_taken_through_disabling_and_resuming() -> None:
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
+    (head,) = world.publish("ordered", 1, ordering_key="k")
+    tell_all(world)
+    assert [send.delivery.seq for send in world.step()] == [head.seq]
+    carry_out_all(world)
+    for change in (Change.DISABLE, Change.RESUME):
+        world.change("ordered", change)
+        tell_all(world)
+    assert world.step() == []
+    carry_out_all(world)
+    world.publish("ordered", 1, ordering_key="k")
+    tell_all(world)
+    assert world.step() == []
+    world.answer(head.seq, OK)
+    assert len(world.flow(OK)) == 1
+
+
+def test_an_endpoint_with_too_many_lanes_goes_on_when_they_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ENDPOINT_LANES_MAX", 3)
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
+    for number in range(10):
+        world.publish("ordered", 2, ordering_key=f"k{number}")
+    assert len(world.drain(OK)) == 20
+
+
+def test_lanes_that_wait_are_bounded(small_window: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "ENDPOINT_LANES_MAX", 3)
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
+    for number in range(30):
+        world.publish("ordered", 1, ordering_key=f"k{number}")
+    world.flow(ERROR)
+    (endpoint,) = world.scheduler.endpoints()
+    assert 3 <= len(endpoint.lanes) <= 3 + limits.ENDPOINT_WINDOW_ROWS_MAX
+
+
+def test_lanes_of_rows_that_were_let_go_are_free_for_those_that_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ENDPOINT_LANES_MAX", 3)
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True)
+    world.change("ordered", Change.PAUSE)
+    for number in range(3):
+        world.publish("ordered", 1, ordering_key=f"k{number}")
+    tell_all(world)
+    for change in (Change.DISABLE, Change.RESUME):
+        world.change("ordered", change)
+    tell_all(world)
+    assert len(world.drain(OK)) == 3
