@@ -161,6 +161,47 @@ def test_due_rows_that_are_all_on_their_way_are_not_read_in_circles(small_window
     assert world.table.rows == {}
 
 
+def test_a_row_that_was_read_before_its_arrival_is_told_goes_once() -> None:
+    world = SchedulerWorld()
+    world.subscribe("one")
+    tell_all(world)
+    (row,) = world.publish("one")
+    world.table.ask_for_attempt(row.seq, world.now_ms)
+    world.step()
+    carry_out_all(world)
+    assert [send.delivery.seq for send in world.step()] == [row.seq]
+    tell_all(world)
+    assert world.step() == []
+    assert world.drain(OK) == []
+
+
+def test_a_manual_retry_of_what_has_just_been_sent_makes_no_second_request() -> None:
+    world = SchedulerWorld()
+    world.subscribe("one", retry_policy=LONG)
+    (row,) = world.publish("one")
+    tell_all(world)
+    world.retry(row.seq)
+    assert [send.delivery.seq for send in world.step()] == [row.seq]
+    tell_all(world)
+    assert world.step() == []
+
+
+def test_a_resume_calls_an_open_endpoint_at_once() -> None:
+    world = SchedulerWorld()
+    world.subscribe("down", retry_policy=SOON)
+    world.publish("down", HEALTH_OPENS_AFTER_FAILURES)
+    world.flow(ERROR)
+    world.now_ms += HEALTH_OPENS_AFTER_MS
+    world.flow(ERROR)
+    assert world.scheduler.health_of("down").is_open
+    for change in (Change.PAUSE, Change.RESUME):
+        world.change("down", change)
+    tell_all(world)
+    assert not world.scheduler.health_of("down").is_open
+    world.publish("down")
+    assert world.flow(OK)
+
+
 def test_an_endpoint_that_fails_is_not_forgotten() -> None:
     world = SchedulerWorld()
     world.subscribe("failing", retry_policy=LONG)

@@ -201,5 +201,5 @@ def small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_whatever_happens_every_row_is_sent_in_turn_and_none_twice(small_bounds: None) -> None:
     run_state_machine_as_test(
-        SchedulerMachine, settings=settings(max_examples=200, stateful_step_count=60)
+        SchedulerMachine, settings=settings(max_examples=300, stateful_step_count=60)
     )

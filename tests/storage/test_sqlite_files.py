@@ -74,13 +74,14 @@ async def test_secrets_that_do_not_open_are_kept_through_a_change(tmp_path: Path
         subscription = await Filled(store).subscribe(headers=(("X-Token", "t"),))
     name = subscription.subscription_id
     with _raw(tmp_path) as db:
-        db.execute("UPDATE signing_secret SET subscription_id = 'away'")
+        (sealed,) = db.execute("SELECT sealed_secret FROM signing_secret").fetchone()
+        db.execute("UPDATE signing_secret SET sealed_secret = ?", (sealed[::-1],))
     async with open_sqlite_store(tmp_path) as store:
         found = await store.get_subscription(TENANT, name)
         assert found.subscription.secrets == ()
         await store.change_subscription(TENANT, name, _renamed)
     with _raw(tmp_path) as db:
-        db.execute("UPDATE signing_secret SET subscription_id = ?", (name,))
+        db.execute("UPDATE signing_secret SET sealed_secret = ?", (sealed,))
     async with open_sqlite_store(tmp_path) as store:
         found = await store.get_subscription(TENANT, name)
         assert found.subscription.secrets == subscription.secrets
@@ -111,6 +112,17 @@ async def test_a_backup_made_while_it_is_in_use_is_sound_and_whole(tmp_path: Pat
     assert check(copy / DATABASE_NAME) == []
     async with open_sqlite_store(copy) as store:
         assert len(await Filled(store).listed()) == 20
+
+
+async def test_a_check_names_what_is_wrong(tmp_path: Path) -> None:
+    async with open_sqlite_store(tmp_path) as store:
+        filled = Filled(store)
+        await filled.subscribe()
+        await filled.publish(2)
+    assert check(tmp_path / DATABASE_NAME) == []
+    with _raw(tmp_path) as db:
+        db.execute("DELETE FROM event")
+    assert check(tmp_path / DATABASE_NAME) == ["2 unfinished deliveries have lost their event"]
 
 
 async def test_the_hot_reads_scan_no_table(tmp_path: Path) -> None:

@@ -22,6 +22,9 @@ async def test_rows_come_in_pages_in_the_order_of_seq(filled: Filled) -> None:
     assert (page.rows, page.last_seq, page.is_last) == (rows[:3], rows[2].seq, False)
     page = await filled.store.read_page(name, after_seq=page.last_seq, limit=3)
     assert (page.rows, page.last_seq, page.is_last) == (rows[3:], rows[4].seq, True)
+    beyond = rows[4].seq + 1_000
+    page = await filled.store.read_page(subscription.subscription_id, after_seq=beyond, limit=3)
+    assert (page.rows, page.last_seq, page.is_last) == ([], beyond, True)
     assert await filled.store.list_subscriptions_with_deliveries() == [name]
 
 

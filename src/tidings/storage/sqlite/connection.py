@@ -17,7 +17,7 @@ Rows = list[tuple[Any, ...]]
 
 BUSY_TIMEOUT_MS: Final = 5_000
 _STATEMENTS_CACHED: Final = 300
-_UNAVAILABLE: Final = (
+UNAVAILABLE: Final = (
     apsw.BusyError,
     apsw.CantOpenError,
     apsw.CorruptError,
@@ -44,7 +44,7 @@ def our_words() -> Iterator[None]:
     """Turn the database's own errors about the world into `StoreUnavailable`."""
     try:
         yield
-    except _UNAVAILABLE as fault:
+    except UNAVAILABLE as fault:
         raise StoreUnavailable(str(fault)) from fault
 
 
@@ -81,7 +81,10 @@ class ProcessLock:
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + ".lock")
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as fault:
+            raise StoreUnavailable(f"{self._path} cannot be opened: {fault.strerror}") from fault
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -90,7 +93,9 @@ class ProcessLock:
 
     def release(self) -> None:
         """Let the next process have the database."""
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def migrate(db: apsw.Connection) -> list[str]:

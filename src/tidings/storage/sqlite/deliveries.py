@@ -1,6 +1,7 @@
 """Deliveries in SQLite as people look at them and act on them."""
 
 import heapq
+from itertools import islice
 from typing import Any
 
 import apsw
@@ -70,20 +71,12 @@ class SqliteDeliveries(SqliteBase):
         """See `DeliveryStore`."""
 
         def read(db: apsw.Connection) -> list[DeliveryRecord]:
-            where, bindings = _conditions(db, wanted, before)
-            tail = f" WHERE {where} ORDER BY d.delivery_id DESC LIMIT {limit:d}"
-            pending: Rows = []
-            finished: Rows = []
-            if wanted.status in (None, DeliveryStatus.PENDING):
-                pending = fetch_all(db, _PENDING_SELECT + tail, bindings)
-            if wanted.status is None:
-                finished = fetch_all(db, _FINISHED_SELECT + tail, bindings)
-            elif wanted.status is not DeliveryStatus.PENDING:
-                # Written out, so that the index of dead letters can serve.
-                select = f"{_FINISHED_SELECT} WHERE d.status = '{wanted.status.value}' AND"
-                finished = fetch_all(db, select + tail.removeprefix(" WHERE"), bindings)
-            merged = heapq.merge(pending, finished, key=lambda row: row[0], reverse=True)
-            return [_record_of(row) for row, _ in zip(merged, range(limit), strict=False)]
+            is_wide = wanted.subscription_id is None and wanted.event_id is None
+            if wanted.tenant_id is None and is_wide:
+                rows = _list_of_all_tenants(db, wanted, before, limit)
+            else:
+                rows = _list(db, wanted, before, limit)
+            return [_record_of(row) for row in rows]
 
         return await self.read(read)
 
@@ -157,21 +150,70 @@ def _record_of(row: Row) -> DeliveryRecord:
     return DeliveryRecord(*members)
 
 
+def _list_of_all_tenants(
+    db: apsw.Connection, wanted: DeliveryFilter, before: str | None, limit: int
+) -> Rows:
+    """The newest of each tenant, merged: every index begins with the tenant."""
+    found: Rows = []
+    for (tenant_id,) in fetch_all(db, "SELECT tenant_id FROM tenant"):
+        above = found[-1][0] if len(found) == limit else None
+        of_tenant = msgspec.structs.replace(wanted, tenant_id=tenant_id)
+        found = _newest(found, _list(db, of_tenant, before, limit, above=above), limit)
+    return found
+
+
+def _list(
+    db: apsw.Connection,
+    wanted: DeliveryFilter,
+    before: str | None,
+    limit: int,
+    *,
+    above: str | None = None,
+) -> Rows:
+    where, bindings = _conditions(db, wanted, before, above)
+    tail = f" WHERE {where} ORDER BY d.delivery_id DESC LIMIT {limit:d}"
+    pending: Rows = []
+    finished: Rows = []
+    if wanted.status in (None, DeliveryStatus.PENDING):
+        pending = fetch_all(db, _PENDING_SELECT + tail, bindings)
+    if wanted.status is None:
+        finished = fetch_all(db, _FINISHED_SELECT + tail, bindings)
+    elif wanted.status is not DeliveryStatus.PENDING:
+        # Written out, so that the index of dead letters can serve.
+        select = f"{_FINISHED_SELECT} WHERE d.status = '{wanted.status.value}' AND"
+        finished = fetch_all(db, select + tail.removeprefix(" WHERE"), bindings)
+    return _newest(pending, finished, limit)
+
+
+def _newest(one: Rows, other: Rows, limit: int) -> Rows:
+    """The first of two lists that are both newest first."""
+    return list(islice(heapq.merge(one, other, key=lambda row: row[0], reverse=True), limit))
+
+
+def _event_seqs(db: apsw.Connection, tenant_id: str | None, event_id: str) -> list[int]:
+    """The events of this id: one in a tenant, and any number in all of them."""
+    sql = (
+        "SELECT k.event_seq FROM tenant t CROSS JOIN event_key k ON k.tenant_id = t.tenant_id"
+        " WHERE k.event_key = ?1 AND k.event_id = ?1"
+    )
+    if tenant_id is None:
+        rows = fetch_all(db, sql, (event_id,))
+    else:
+        rows = fetch_all(db, f"{sql} AND t.tenant_id = ?2", (event_id, tenant_id))
+    return [row[0] for row in rows]
+
+
 def _conditions(
-    db: apsw.Connection, wanted: DeliveryFilter, before: str | None
+    db: apsw.Connection, wanted: DeliveryFilter, before: str | None, above: str | None
 ) -> tuple[str, list[Any]]:
     """The WHERE clause for either table, naming columns so that the narrowest index serves."""
-    conditions, bindings = ["1"], []
+    conditions = ["1"]
+    bindings: list[Any] = []
     event_seqs = None
     if wanted.event_id is not None:
-        event_seqs = fetch_all(
-            db,
-            "SELECT DISTINCT event_seq FROM event_key"
-            " WHERE event_key = ?1 AND event_id = ?1 AND (?2 IS NULL OR tenant_id = ?2)",
-            (wanted.event_id, wanted.tenant_id),
-        )
+        event_seqs = _event_seqs(db, wanted.tenant_id, wanted.event_id)
         conditions.append(f"d.event_seq IN ({','.join('?' * len(event_seqs))})")
-        bindings += [row[0] for row in event_seqs]
+        bindings += event_seqs
     is_narrow = event_seqs is not None or wanted.subscription_id is not None
     since = None if wanted.since_ms is None else lowest_id("dlv", wanted.since_ms)
     until = None if wanted.until_ms is None else lowest_id("dlv", wanted.until_ms)
@@ -179,6 +221,7 @@ def _conditions(
         ("+d.tenant_id = ?" if is_narrow else "d.tenant_id = ?", wanted.tenant_id),
         ("d.subscription_id = ?", wanted.subscription_id),
         ("d.delivery_id < ?", before),
+        ("d.delivery_id > ?", above),
         ("d.delivery_id >= ?", since),
         ("d.delivery_id < ?", until),
     ):

@@ -14,7 +14,9 @@ def write_health(db: apsw.Connection, healths: Sequence[tuple[str, Health]]) -> 
             db.execute("DELETE FROM endpoint_health WHERE subscription_id = ?", (subscription_id,))
         else:
             db.execute(
-                "INSERT OR REPLACE INTO endpoint_health VALUES (?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO endpoint_health SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                # Its tenant may have been erased while the attempt was on its way.
+                " WHERE EXISTS (SELECT 1 FROM subscription WHERE subscription_id = ?1)",
                 (
                     subscription_id,
                     health.consecutive_failures,

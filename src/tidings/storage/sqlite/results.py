@@ -7,7 +7,7 @@ from tidings.ports.store import Recorded, Result
 from tidings.storage.sqlite.endings import finished_row, insert_finished, next_in_lane
 from tidings.storage.sqlite.health import write_health
 from tidings.storage.sqlite.rows import attempt_row
-from tidings.storage.sqlite.statements import execute_many, fetch_one
+from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
 from tidings.storage.sqlite.transaction import Transaction
 
 
@@ -89,9 +89,24 @@ def _recorded(tx: Transaction, result: Result, removed: set[int], moved: set[int
     if row is not None and row[0] == delivery.attempt_count:
         return Recorded(applied=True)
     assert row is None, "a row in the queue has seen other attempts than its owner made"
-    tx.db.execute(
+    _note_late_attempt(tx, delivery)
+    # Told again, in case the commit that ended the row was not heard of.
+    return Recorded(applied=False, next_in_lane=next_in_lane(tx.db, delivery))
+
+
+def _note_late_attempt(tx: Transaction, delivery: Delivery) -> None:
+    """Count an attempt whose row had ended before; of what was erased nothing is kept."""
+    identity = (delivery.tenant_id, delivery.delivery_id)
+    counted = fetch_all(
+        tx.db,
         "UPDATE finished_delivery SET attempt_count = max(attempt_count, ?)"
-        " WHERE tenant_id = ? AND delivery_id = ?",
-        (delivery.attempt_count, delivery.tenant_id, delivery.delivery_id),
+        " WHERE tenant_id = ? AND delivery_id = ? RETURNING 1",
+        (delivery.attempt_count, *identity),
     )
-    return Recorded(applied=False)
+    if counted:
+        return
+    again = fetch_one(
+        tx.db, "SELECT 1 FROM delivery WHERE tenant_id = ? AND delivery_id = ?", identity
+    )
+    if again is None:
+        tx.db.execute("DELETE FROM attempt WHERE delivery_id = ?", (delivery.delivery_id,))

@@ -112,15 +112,19 @@ class Readers:
         self._path = path
         self._own = threading.local()
         self._opened: list[apsw.Connection] = []
+        self._is_closed = False
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="store-reader")
 
     async def run(self, read: Callable[[apsw.Connection], T]) -> T:
         """Run a read in a transaction and answer its value; raises what it raised."""
+        if self._is_closed:
+            raise StoreUnavailable("the store is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, self._read, read)
 
     def close(self) -> None:
         """Wait for the reads under way and close the connections."""
+        self._is_closed = True
         self._pool.shutdown(wait=True)
         for db in self._opened:
             db.close()

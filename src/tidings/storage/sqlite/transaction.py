@@ -16,7 +16,7 @@ from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
 from tidings.ports.records import ApiKey, Replay, StoredBody
 from tidings.ports.store import Committed, Recorded, Result, StoreUnavailable
-from tidings.storage.sqlite.connection import our_words
+from tidings.storage.sqlite.connection import UNAVAILABLE, our_words
 
 TRANSACTION_MS_MAX: Final = 10.0
 """After this long no further write joins a transaction."""
@@ -180,4 +180,4 @@ class Transactions:
         return int(row[0])
 
 
-_UNAVAILABLE_OR_STORE = (StoreUnavailable, apsw.FullError, apsw.IOError, apsw.CorruptError)
+_UNAVAILABLE_OR_STORE = (StoreUnavailable, *UNAVAILABLE)
