@@ -2,11 +2,13 @@
 
 from collections import Counter
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.scheduler_world import ERROR, OK, SchedulerWorld
 from tests.support.values import NOW_MS, a_subscription
+from tidings.core import limits
 from tidings.core.delivery import Delivery
 from tidings.core.endpoint import Speed
 from tidings.core.limits import SLOW_ANSWER_MS
@@ -139,9 +141,9 @@ def test_an_endpoint_that_has_become_fast_leaves_the_crowd_of_the_slow() -> None
     while slots.allow(Speed.SLOW):
         seq += 1
         row = Delivery(seq, f"dlv_{seq}", "default", "hanging", 1)
-        slots.take(Flight(row, hanging, NOW_MS, 0.0, is_again=False, host=hanging.host))
+        slots.take(Flight(row, hanging, NOW_MS, 0.0, False, hanging.host, hanging.speed))
     assert turns.next_endpoint() is None
-    slots.set_speed(better, Speed.FAST)
+    better.speed = Speed.FAST
     turns.consider(better, NOW_MS)
     assert turns.next_endpoint() is better
     assert turns.next_endpoint() is None
@@ -185,3 +187,29 @@ def test_a_waiting_repeat_that_may_not_go_passes_its_slot_on() -> None:
     world.answer(first.delivery.seq, ERROR)
     (second,) = world.step()
     assert second.delivery.subscription_id == waiting[1]
+
+
+def test_endpoints_that_hang_at_a_host_do_not_starve_one_that_answers_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "HOST_CONCURRENCY_MAX", 10)
+    world = SchedulerWorld(concurrency_max=100)
+    hanging = [f"hanging-{number}" for number in range(20)]
+    for name in ("quick", *hanging):
+        world.subscribe(name)
+    world.publish("quick")
+    world.flow(OK)
+    for name in hanging:
+        world.publish(name, 5)
+    world.tell(len(world.untold))
+    world.step()
+    world.now_ms += SLOW_ANSWER_MS
+    world.step()
+    assert 7 <= len(world.in_flight) < 10
+    for _ in range(20):
+        world.publish("quick")
+        world.tell(len(world.untold))
+        (quick,) = [send for send in world.step() if send.delivery.subscription_id == "quick"]
+        world.answer(quick.delivery.seq)
+        world.record()
+        world.tell(len(world.untold))

@@ -4,7 +4,7 @@ from tests.support.values import NOW_MS, a_subscription
 from tidings.core.delivery import Delivery
 from tidings.core.endpoint import Endpoint, Speed
 from tidings.core.fairness import Share
-from tidings.core.limits import HOST_CONCURRENCY_MAX, SLOW_ANSWER_MS
+from tidings.core.limits import HOST_CONCURRENCY_MAX, SLOW_ANSWER_MS, SLOW_SLOTS_SHARE
 from tidings.core.slots import Flight, Slots
 
 
@@ -16,7 +16,7 @@ def an_endpoint(speed: Speed) -> Endpoint:
 
 def take(slots: Slots, endpoint: Endpoint, seq: int, *, is_again: bool = False) -> None:
     delivery = Delivery(seq, f"dlv_{seq}", "default", "sub_1", 1)
-    slots.take(Flight(delivery, endpoint, NOW_MS, 0.0, is_again, endpoint.host))
+    slots.take(Flight(delivery, endpoint, NOW_MS, 0.0, is_again, endpoint.host, endpoint.speed))
 
 
 def test_slow_and_new_endpoints_leave_slots_for_the_fast() -> None:
@@ -49,13 +49,27 @@ def test_one_host_gets_only_so_many() -> None:
     slots = Slots(10_000)
     endpoint = an_endpoint(Speed.FAST)
     for seq in range(HOST_CONCURRENCY_MAX):
-        assert slots.free_for_host(endpoint.host) == HOST_CONCURRENCY_MAX - seq
+        assert slots.free_for_host(endpoint.host, Speed.FAST) == HOST_CONCURRENCY_MAX - seq
         take(slots, endpoint, seq)
-    assert slots.free_for_host(endpoint.host) == 0
-    assert slots.free_for_host("elsewhere.example") == HOST_CONCURRENCY_MAX
+    for speed in Speed:
+        assert slots.free_for_host(endpoint.host, speed) <= 0
+    assert slots.free_for_host("elsewhere.example", Speed.SLOW) == HOST_CONCURRENCY_MAX
     for seq in range(HOST_CONCURRENCY_MAX):
         slots.give_back(seq)
-    assert slots._by_host == {}
+    assert slots._hosts == {}
+
+
+def test_endpoints_that_hang_leave_slots_to_their_neighbours_at_the_same_host() -> None:
+    slots = Slots(10_000)
+    endpoints = [an_endpoint(speed) for speed in (Speed.SLOW, Speed.UNKNOWN, Speed.FAST)]
+    counts = []
+    seq = 0
+    for endpoint in endpoints:
+        while slots.free_for_host(endpoint.host, endpoint.speed) > 0:
+            take(slots, endpoint, seq := seq + 1)
+        counts.append(endpoint.in_flight)
+    assert counts == [89, 19, 20]
+    assert sum(counts) == HOST_CONCURRENCY_MAX
 
 
 def test_an_endpoint_that_hangs_counts_as_slow_before_its_deadline() -> None:
@@ -68,6 +82,8 @@ def test_an_endpoint_that_hangs_counts_as_slow_before_its_deadline() -> None:
     slots.flights[2].started_at_ms = NOW_MS + SLOW_ANSWER_MS
     slots.mark_hanging(NOW_MS + 2 * SLOW_ANSWER_MS - 1)
     assert (hanging.speed, quick.speed) == (Speed.SLOW, Speed.FAST)
+    assert slots.free_for_host(hanging.host, Speed.FAST) == HOST_CONCURRENCY_MAX - 2
+    slow_max = int(HOST_CONCURRENCY_MAX * SLOW_SLOTS_SHARE)
+    assert slots.free_for_host(hanging.host, Speed.SLOW) == slow_max - 1
     slots.give_back(1)
-    slots.set_speed(hanging, Speed.FAST)
-    assert slots._by_speed == [1, 0, 0]
+    assert slots.free_for_host(hanging.host, Speed.SLOW) == slow_max

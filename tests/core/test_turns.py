@@ -37,7 +37,8 @@ def test_many_subscriptions_of_one_host_get_no_more_than_it_bears_and_all_get_th
         world.publish(name, 1)
     world.tell(len(world.untold))
     first = world.step()
-    assert len(first) == HOST_CONCURRENCY_MAX
+    # The last slots of a host are kept for those that are known to answer fast.
+    assert HOST_CONCURRENCY_MAX * 0.8 < len(first) < HOST_CONCURRENCY_MAX
     world.flow(OK)
     world.drain(OK)
     assert world.table.rows == {}

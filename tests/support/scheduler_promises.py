@@ -131,16 +131,21 @@ class SchedulerPromises:
 
     def _check_slots(self, delivery: Delivery, flying: Mapping[int, Send]) -> None:
         slots = Slots(self.concurrency_max)
-        speeds = [self._endpoint(one.delivery).speed for one in flying.values()]
-        speed = self._endpoint(delivery).speed
-        if speed is Speed.SLOW:
-            assert speeds.count(Speed.SLOW) < slots._slow_max, "slow endpoints crowd out others"
-        if speed is not Speed.FAST:
-            crowd = len(speeds) - speeds.count(Speed.FAST)
-            assert crowd < slots._not_fast_max, "those not known to be fast crowd out others"
-        host = self._endpoint(delivery).host
-        mates = sum(self._endpoint(one.delivery).host == host for one in flying.values())
-        assert mates < limits.HOST_CONCURRENCY_MAX, "more requests than the host bears"
+        endpoint = self._endpoint(delivery)
+        flights = [self.scheduler._slots.flights[seq] for seq in flying]
+        mates = [flight for flight in flights if flight.host == endpoint.host]
+        for crowd, bound in (
+            (flights, self.concurrency_max),
+            (mates, limits.HOST_CONCURRENCY_MAX),
+        ):
+            speeds = [flight.speed for flight in crowd]
+            slow, not_fast = speeds.count(Speed.SLOW), len(speeds) - speeds.count(Speed.FAST)
+            assert len(speeds) < bound, "more requests than all or the host bear"
+            if endpoint.speed is Speed.SLOW:
+                assert slow < max(1, int(bound * limits.SLOW_SLOTS_SHARE)), "the slow crowd"
+            if endpoint.speed is not Speed.FAST:
+                share = (1 + limits.SLOW_SLOTS_SHARE) / 2
+                assert not_fast < max(1, int(bound * share)), "those not known to be fast crowd"
         if delivery.is_again:
             again = sum(one.delivery.is_again for one in flying.values())
             assert again < slots._again_max, "repeats crowd out the fresh"

@@ -36,7 +36,7 @@ class Endpoint:
     __slots__ = (
         "again",
         "awaits_again_slot",
-        "awaits_host_slot",
+        "awaits_host_slot_as",
         "caught_up",
         "concurrency",
         "cursor_seq",
@@ -83,7 +83,7 @@ class Endpoint:
         self.due_reading = False
         self.queued_as: Speed | None = None
         self.awaits_again_slot = False
-        self.awaits_host_slot = False
+        self.awaits_host_slot_as: Speed | None = None
         self.served_again = False
         self.wake_at_ms = inf
         self.set_rate(now_ms, starts_empty=False)

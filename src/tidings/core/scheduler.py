@@ -179,7 +179,7 @@ class Scheduler:
         endpoint.share.used_ms += overdrawn_ms
         endpoint.tenant.used_ms += overdrawn_ms
         is_slow = endpoint.latency_ms >= limits.SLOW_ANSWER_MS
-        self._slots.set_speed(endpoint, Speed.SLOW if is_slow else Speed.FAST)
+        endpoint.speed = Speed.SLOW if is_slow else Speed.FAST
         if endpoint.health.is_open and not decision.health.is_open:
             endpoint.concurrency.restart()
         endpoint.health = decision.health
@@ -342,6 +342,14 @@ class Scheduler:
         if endpoint.rate is not None:
             endpoint.rate.take(now_ms)
         self._slots.take(
-            Flight(delivery, endpoint, now_ms, charged_ms, delivery.is_again, endpoint.host)
+            Flight(
+                delivery,
+                endpoint,
+                now_ms,
+                charged_ms,
+                delivery.is_again,
+                endpoint.host,
+                endpoint.speed,
+            )
         )
         return Send(delivery, endpoint.subscription)

@@ -4,7 +4,8 @@ Endpoints that answer fast may use every slot. Slow ones share a part, and those
 a little more than that, so that neither can crowd out the fast. Repeats (retries, replays) may use
 half. An endpoint that leaves a request hanging counts as slow before its deadline has passed.
 One host gets only so many requests at once, however many subscriptions of however many tenants
-point at it.
+point at it, and its slots are shared in the same way: endpoints that hang leave some to their
+neighbours at the same host.
 """
 
 import msgspec
@@ -25,6 +26,36 @@ class Flight(msgspec.Struct, gc=False):
     charged_ms: float
     is_again: bool
     host: str
+    speed: Speed
+
+
+class Crowd:
+    """Flights that share a bound, counted by their speed."""
+
+    __slots__ = ("_bound", "_by_speed")
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._by_speed = [0, 0, 0]
+
+    def __len__(self) -> int:
+        return sum(self._by_speed)
+
+    def free_for(self, speed: Speed) -> int:
+        """How many more of this speed may go."""
+        free = self._bound - len(self)
+        if speed is Speed.FAST:
+            return free
+        slow = self._by_speed[Speed.SLOW]
+        not_fast = slow + self._by_speed[Speed.UNKNOWN]
+        free = min(free, max(1, int(self._bound * _NOT_FAST_SHARE)) - not_fast)
+        if speed is Speed.UNKNOWN:
+            return free
+        return min(free, max(1, int(self._bound * limits.SLOW_SLOTS_SHARE)) - slow)
+
+    def count(self, speed: Speed, change: int) -> None:
+        """Count some more of this speed, or fewer."""
+        self._by_speed[speed] += change
 
 
 class Slots:
@@ -33,12 +64,10 @@ class Slots:
     def __init__(self, concurrency_max: int) -> None:
         self.flights: dict[int, Flight] = {}
         self._concurrency_max = concurrency_max
-        self._slow_max = max(1, int(concurrency_max * limits.SLOW_SLOTS_SHARE))
-        self._not_fast_max = max(1, int(concurrency_max * _NOT_FAST_SHARE))
         self._again_max = max(1, int(concurrency_max * limits.RETRY_SLOTS_SHARE))
-        self._by_speed = [0, 0, 0]
+        self._everyone = Crowd(concurrency_max)
         self._again = 0
-        self._by_host: dict[str, int] = {}
+        self._hosts: dict[str, Crowd] = {}
         self._hanging_checked_at_ms = 0
 
     def are_free(self) -> bool:
@@ -47,50 +76,45 @@ class Slots:
 
     def allow(self, speed: Speed) -> bool:
         """Whether an endpoint of this speed may take one more."""
-        if speed is Speed.FAST:
-            return True
-        not_fast = self._by_speed[Speed.UNKNOWN] + self._by_speed[Speed.SLOW]
-        if not_fast >= self._not_fast_max:
-            return False
-        return speed is Speed.UNKNOWN or self._by_speed[Speed.SLOW] < self._slow_max
+        return self._everyone.free_for(speed) > 0
 
     def free_for_again(self) -> int:
         """How many more repeats may go."""
         return self._again_max - self._again
 
-    def free_for_host(self, host: str) -> int:
-        """How many more requests may go to this host."""
-        return limits.HOST_CONCURRENCY_MAX - self._by_host.get(host, 0)
+    def free_for_host(self, host: str, speed: Speed) -> int:
+        """How many more requests of endpoints of this speed may go to this host."""
+        crowd = self._hosts.get(host)
+        return limits.HOST_CONCURRENCY_MAX if crowd is None else crowd.free_for(speed)
 
     def take(self, flight: Flight) -> None:
         """Let a request go."""
-        endpoint = flight.endpoint
         self.flights[flight.delivery.seq] = flight
-        endpoint.in_flight += 1
-        self._by_speed[endpoint.speed] += 1
+        flight.endpoint.in_flight += 1
         self._again += flight.is_again
-        self._by_host[flight.host] = self._by_host.get(flight.host, 0) + 1
+        self._everyone.count(flight.speed, 1)
+        crowd = self._hosts.get(flight.host)
+        if crowd is None:
+            crowd = self._hosts[flight.host] = Crowd(limits.HOST_CONCURRENCY_MAX)
+        crowd.count(flight.speed, 1)
 
     def give_back(self, seq: int) -> Flight:
         """Free the slot of a request that has come back."""
         flight = self.flights.pop(seq)
         flight.endpoint.in_flight -= 1
-        self._by_speed[flight.endpoint.speed] -= 1
         self._again -= flight.is_again
-        self._by_host[flight.host] -= 1
-        if not self._by_host[flight.host]:
-            del self._by_host[flight.host]
+        self._everyone.count(flight.speed, -1)
+        crowd = self._hosts[flight.host]
+        crowd.count(flight.speed, -1)
+        if not len(crowd):
+            del self._hosts[flight.host]
         return flight
 
-    def set_speed(self, endpoint: Endpoint, speed: Speed) -> None:
-        """Count an endpoint's flights as of another speed."""
-        if endpoint.speed is not speed:
-            self._by_speed[endpoint.speed] -= endpoint.in_flight
-            self._by_speed[speed] += endpoint.in_flight
-            endpoint.speed = speed
-
     def mark_hanging(self, now_ms: int) -> list[Endpoint]:
-        """Count endpoints as slow that have left a request unanswered for too long."""
+        """Count as slow what has been left unanswered for too long, and the endpoints that did it.
+
+        Answers the endpoints that were not known to be slow.
+        """
         hanging: list[Endpoint] = []
         if now_ms - self._hanging_checked_at_ms < limits.SLOW_ANSWER_MS // 4:
             return hanging
@@ -98,7 +122,12 @@ class Slots:
         for flight in self.flights.values():
             if now_ms - flight.started_at_ms < limits.SLOW_ANSWER_MS:
                 break
+            if flight.speed is not Speed.SLOW:
+                for crowd in (self._everyone, self._hosts[flight.host]):
+                    crowd.count(flight.speed, -1)
+                    crowd.count(Speed.SLOW, 1)
+                flight.speed = Speed.SLOW
             if flight.endpoint.speed is not Speed.SLOW:
-                self.set_speed(flight.endpoint, Speed.SLOW)
+                flight.endpoint.speed = Speed.SLOW
                 hanging.append(flight.endpoint)
         return hanging

@@ -21,7 +21,7 @@ class Turns:
         self._queues = {speed: FairQueue(everyone) for speed in Speed}
         self._manual: deque[Endpoint] = deque()
         self._awaiting_again_slot: deque[Endpoint] = deque()
-        self._awaiting_host_slot: dict[str, deque[Endpoint]] = {}
+        self._awaiting_host_slot: dict[tuple[str, Speed], deque[Endpoint]] = {}
         self._wakes: list[tuple[float, str]] = []
 
     def consider(self, endpoint: Endpoint, now_ms: int) -> None:
@@ -31,7 +31,9 @@ class Turns:
         """
         if endpoint.queued_as is endpoint.speed or not endpoint.ready_rows:
             return
-        if endpoint.awaits_host_slot or (endpoint.awaits_again_slot and not endpoint.fresh):
+        if endpoint.awaits_host_slot_as is endpoint.speed:
+            return
+        if endpoint.awaits_again_slot and not endpoint.fresh:
             return
         free_at_ms = endpoint.free_at_ms()
         if free_at_ms <= now_ms:
@@ -75,14 +77,15 @@ class Turns:
         freed = _first(self._awaiting_again_slot, self._slots.free_for_again())
         for endpoint in freed:
             endpoint.awaits_again_slot = False
-        for host in [*self._awaiting_host_slot]:
-            waiting = self._awaiting_host_slot[host]
-            admitted = _first(waiting, self._slots.free_for_host(host))
-            for endpoint in admitted:
-                endpoint.awaits_host_slot = False
-            freed += admitted
+        for host, speed in [*self._awaiting_host_slot]:
+            waiting = self._awaiting_host_slot[host, speed]
+            for endpoint in _first(waiting, self._slots.free_for_host(host, speed)):
+                # One that waited here and has another speed by now waits elsewhere, if at all.
+                if endpoint.awaits_host_slot_as is speed:
+                    endpoint.awaits_host_slot_as = None
+                    freed.append(endpoint)
             if not waiting:
-                del self._awaiting_host_slot[host]
+                del self._awaiting_host_slot[host, speed]
         return freed
 
     def next_endpoint(self) -> Endpoint | None:
@@ -108,9 +111,10 @@ class Turns:
             return endpoint.manual.popleft()
         if endpoint.free_at_ms() > now_ms:
             return None
-        if self._slots.free_for_host(endpoint.host) <= 0:
-            endpoint.awaits_host_slot = True
-            self._awaiting_host_slot.setdefault(endpoint.host, deque()).append(endpoint)
+        host, speed = endpoint.host, endpoint.speed
+        if self._slots.free_for_host(host, speed) <= 0:
+            endpoint.awaits_host_slot_as = speed
+            self._awaiting_host_slot.setdefault((host, speed), deque()).append(endpoint)
             return None
         again_allowed = self._slots.free_for_again() > 0
         while endpoint.ready_rows:
