@@ -116,6 +116,7 @@ async def test_a_database_that_cannot_be_written_is_unavailable_but_can_be_read(
         with pytest.raises(StoreUnavailable):
             await store.check()
         assert (await store.get_event(TENANT, "evt_1")).event_id == "evt_1"
+        assert isinstance(store.writer, threads.WriterThread)
         store.writer._transactions._db.execute("PRAGMA query_only = 0")
         await store.check()
 

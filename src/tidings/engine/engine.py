@@ -4,7 +4,7 @@ import asyncio
 
 from tidings.core.health import HEALTHY
 from tidings.engine.dispatcher import Dispatcher
-from tidings.engine.maintenance import Maintenance
+from tidings.engine.maintenance import Beats, Maintenance
 from tidings.engine.replaying import Replaying
 from tidings.engine.sending import Sender
 from tidings.engine.telemetry import Telemetry
@@ -13,6 +13,7 @@ from tidings.ports.store import Store
 
 DRAIN_SECONDS = 10.0
 """How long requests in flight may take to finish when the engine is asked to stop."""
+_BEATS = Beats()
 
 
 class Engine:
@@ -28,6 +29,7 @@ class Engine:
         concurrency_max: int,
         disable_after_days: float,
         retention_days: float,
+        beats: Beats = _BEATS,
     ) -> None:
         self.telemetry = Telemetry()
         self.dispatcher = Dispatcher(
@@ -48,6 +50,7 @@ class Engine:
             clock,
             self.dispatcher.wake,
             retention_days=retention_days,
+            beats=beats,
         )
         self._running: list[asyncio.Task[None]] = []
         self._show_gauges()

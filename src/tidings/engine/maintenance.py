@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from tidings.core import limits
 from tidings.core.endpoint import Endpoint
@@ -12,14 +13,20 @@ from tidings.ports.store import Store, StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
-_HELD_SECONDS = 30.0
-_RETENTION_SECONDS = 600.0
-_AUDIT_SECONDS = 0.5
-_FORGET_SECONDS = 60.0
 _ROWS_AT_ONCE = 200
 _BREATH_SECONDS = 0.02
 _ENDPOINTS_KEPT = 20_000
 _EXPIRES_BEFORE_RETENTION_MS = _DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Beats:
+    """How often each chore is done. The simulation of days draws slower ones from its seed."""
+
+    held_seconds: float = 30.0
+    retention_seconds: float = 600.0
+    audit_seconds: float = 0.5
+    forget_seconds: float = 60.0
 
 
 class Maintenance:
@@ -33,7 +40,9 @@ class Maintenance:
         wake: Callable[[], None],
         *,
         retention_days: float,
+        beats: Beats,
     ) -> None:
+        self._beats = beats
         self._store = store
         self._scheduler = scheduler
         self._clock = clock
@@ -44,12 +53,13 @@ class Maintenance:
 
     async def run(self) -> None:
         """Do all chores on their beats, for ever."""
+        beats = self._beats
         async with asyncio.TaskGroup() as chores:
             for beat_seconds, chore in (
-                (_HELD_SECONDS, self.end_held),
-                (_RETENTION_SECONDS, self.retain),
-                (_AUDIT_SECONDS, self.audit),
-                (_FORGET_SECONDS, self._forget_idle),
+                (beats.held_seconds, self.end_held),
+                (beats.retention_seconds, self.retain),
+                (beats.audit_seconds, self.audit),
+                (beats.forget_seconds, self._forget_idle),
             ):
                 chores.create_task(_repeat(beat_seconds, chore))
 

@@ -1,28 +1,40 @@
 """What every part of the SQLite store has at hand: the writer, the readers, the sealer."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 import apsw
 
 from tidings.ports.clock import Chance
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite.threads import Readers, WriterThread
+from tidings.storage.sqlite.access import Readers, Writer
 from tidings.storage.sqlite.transaction import Transaction
 
 T = TypeVar("T")
 
 
 class SqliteBase:
-    """Access to one open database."""
+    """Access to one open database.
 
-    def __init__(self, path: Path, writer: WriterThread, sealer: Sealer, chance: Chance) -> None:
-        self.path = path
+    `free_bytes` answers how much room there is on its disk, and `let_go` is called at the end.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        readers: Readers,
+        sealer: Sealer,
+        chance: Chance,
+        *,
+        free_bytes: Callable[[], int],
+        let_go: Callable[[], None],
+    ) -> None:
         self.writer = writer
-        self.readers = Readers(path)
+        self.readers = readers
         self.sealer = sealer
         self.chance = chance
+        self.free_bytes = free_bytes
+        self.let_go = let_go
 
     async def write(self, write: Callable[[Transaction], T]) -> T:
         """Run a write and answer once it is durable."""

@@ -16,7 +16,7 @@ from tidings.ports.store import StoreUnavailable
 Rows = list[tuple[Any, ...]]
 
 BUSY_TIMEOUT_MS: Final = 5_000
-_STATEMENTS_CACHED: Final = 300
+STATEMENTS_CACHED: Final = 300
 UNAVAILABLE: Final = (
     apsw.BusyError,
     apsw.CantOpenError,
@@ -52,18 +52,29 @@ def connect(path: Path | str, *, reads_only: bool = False) -> apsw.Connection:
     """A connection with our settings. Raises `StoreUnavailable`."""
     with our_words():
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
-        db = apsw.Connection(str(path), flags=flags, statementcachesize=_STATEMENTS_CACHED)
-        db.set_busy_timeout(BUSY_TIMEOUT_MS)
-        db.execute("PRAGMA journal_mode = WAL").fetchall()
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("PRAGMA cache_size = -16384")
-        # The writer never checkpoints: a connection of its own does, beside the commits.
-        db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+        db = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS_CACHED)
+        prepare(db)
         if reads_only:
             db.execute("PRAGMA query_only = ON")
-        db.create_scalar_function("matches", _sql_matches, 2, deterministic=True)
         return db
+
+
+def prepare(db: apsw.Connection) -> None:
+    """Give a new connection our settings."""
+    db.set_busy_timeout(BUSY_TIMEOUT_MS)
+    db.execute("PRAGMA journal_mode = WAL").fetchall()
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("PRAGMA cache_size = -16384")
+    # The writer never checkpoints: a connection of its own does, beside the commits.
+    db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
+    db.create_scalar_function("matches", _sql_matches, 2, deterministic=True)
+
+
+def free_bytes(path: Path) -> int:
+    """How much room the disk of a database has for us."""
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _sql_matches(*arguments: Any) -> int:

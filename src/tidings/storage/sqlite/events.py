@@ -1,6 +1,5 @@
 """Accepting events, and reading them back, in SQLite."""
 
-import os
 from collections.abc import Collection, Sequence
 
 import apsw
@@ -45,8 +44,7 @@ class SqliteEvents(SqliteBase):
 
         Raises `StoreUnavailable`.
         """
-        disk = os.statvfs(self.path.parent)
-        if disk.f_bavail * disk.f_frsize < limits.DISK_RESERVE_BYTES:
+        if self.free_bytes() < limits.DISK_RESERVE_BYTES:
             raise StoreUnavailable("the disk is nearly full")
 
     async def get_event(self, tenant_id: str, event_id: str) -> Event:

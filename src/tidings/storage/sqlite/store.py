@@ -1,5 +1,6 @@
 """The whole store on SQLite, put together from its parts, and how it is opened."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,13 @@ from tidings.ports.clock import Chance
 from tidings.ports.store import Committed
 from tidings.storage.sealing import CannotOpen, Sealer
 from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
-from tidings.storage.sqlite.connection import ProcessLock, connect, migrate, our_words
+from tidings.storage.sqlite.connection import (
+    ProcessLock,
+    connect,
+    free_bytes,
+    migrate,
+    our_words,
+)
 from tidings.storage.sqlite.deliveries import SqliteDeliveries
 from tidings.storage.sqlite.events import SqliteEvents
 from tidings.storage.sqlite.queue import SqliteQueue
@@ -18,7 +25,7 @@ from tidings.storage.sqlite.replays import SqliteReplays
 from tidings.storage.sqlite.retention import SqliteRetention
 from tidings.storage.sqlite.statements import fetch_one
 from tidings.storage.sqlite.tenants import SqliteTenants
-from tidings.storage.sqlite.threads import Checkpointer, WriterThread
+from tidings.storage.sqlite.threads import Checkpointer, ReaderThreads, WriterThread
 from tidings.storage.sqlite.transaction import Transaction, Transactions
 
 _CHECK_OWNER: Final = "configuration:1"
@@ -37,21 +44,7 @@ class SqliteStore(
     SqliteReplays,
     SqliteRetention,
 ):
-    """The store port on one SQLite file. Made by `open_store`."""
-
-    def __init__(self, path: Path, sealer: Sealer, chance: Chance) -> None:
-        self._lock = ProcessLock(path)
-        try:
-            migrate_file(path)
-            self._checkpointer = Checkpointer(path)
-            db = connect(path)
-            db.set_wal_hook(self._wal_grew)
-            check_key(db, sealer)
-            transactions = Transactions(db, lambda: load_routing(db, sealer))
-        except BaseException:
-            self._lock.release()
-            raise
-        super().__init__(path, WriterThread(transactions), sealer, chance)
+    """The store port on one SQLite database. `open_store` makes it for a file."""
 
     def on_commit(self, listener: Callable[[Committed], None]) -> None:
         """See `Store`."""
@@ -69,12 +62,7 @@ class SqliteStore(
         """See `Store`."""
         await self.writer.close()
         self.readers.close()
-        self._checkpointer.close()
-        self._lock.release()
-
-    def _wal_grew(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        self._checkpointer.wal_grew(pages)
-        return apsw.SQLITE_OK
+        self.let_go()
 
 
 def migrate_file(path: Path) -> list[str]:
@@ -109,4 +97,41 @@ async def open_store(path: Path, *, sealer: Sealer, chance: Chance) -> SqliteSto
     the program has changed it, `WrongKey` when it was begun with another encryption key, and
     `StoreUnavailable` when it cannot be opened.
     """
-    return SqliteStore(path, sealer, chance)
+    lock = ProcessLock(path)
+    try:
+        migrate_file(path)
+        db = connect(path)
+        transactions = open_transactions(db, sealer)
+        checkpointer = Checkpointer(path)
+    except BaseException:
+        lock.release()
+        raise
+
+    def wal_grew(_db: apsw.Connection, _name: str, pages: int) -> int:
+        checkpointer.wal_grew(pages)
+        return apsw.SQLITE_OK
+
+    def let_go() -> None:
+        checkpointer.close()
+        lock.release()
+
+    db.set_wal_hook(wal_grew)
+    return SqliteStore(
+        WriterThread(transactions),
+        ReaderThreads(path),
+        sealer,
+        chance,
+        free_bytes=lambda: free_bytes(path),
+        let_go=let_go,
+    )
+
+
+def open_transactions(
+    db: apsw.Connection,
+    sealer: Sealer,
+    *,
+    seconds: Callable[[], float] = time.perf_counter,  # noqa: TID251 - it bounds a wait, no more
+) -> Transactions:
+    """What the writer works with, on a database that is up to date. Raises `WrongKey`."""
+    check_key(db, sealer)
+    return Transactions(db, lambda: load_routing(db, sealer), seconds=seconds)

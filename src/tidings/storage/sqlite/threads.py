@@ -1,69 +1,48 @@
 """The threads beside the event loop: one that writes, some that read, one that checkpoints."""
 
 import asyncio
-import logging
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
-from tidings.ports.store import Committed, StoreUnavailable
+from tidings.ports.store import StoreUnavailable
+from tidings.storage.sqlite.access import Waiting, Writer
 from tidings.storage.sqlite.connection import connect, our_words
-from tidings.storage.sqlite.transaction import Transaction, Transactions, Write, Written
+from tidings.storage.sqlite.transaction import Transactions, Written
 
 T = TypeVar("T")
-_LOG = logging.getLogger(__name__)
 
 READERS: Final = 2
 WRITES_WAITING_MAX: Final = 1_000
 _CHECKPOINT_PAGES: Final = 1_000
 _TRUNCATE_PAGES: Final = 16_384
 
-_Waiting = tuple[Write, asyncio.Future[Any]]
 
-
-class WriterThread:
-    """Runs writes in the order in which they were asked for, as many as wait in one transaction.
-
-    What a commit changed is told to the listeners on the event loop in the order of commits, and
-    before the futures of its writes are done.
-    """
+class WriterThread(Writer):
+    """Writes on a thread of its own, so that nobody waits for the disk but those who asked."""
 
     def __init__(self, transactions: Transactions) -> None:
-        self._loop = asyncio.get_running_loop()
+        super().__init__()
         self._transactions = transactions
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
-        self._listeners: list[Callable[[Committed], None]] = []
+        self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
-        self._is_closed = False
         self._thread.start()
 
-    def on_commit(self, listener: Callable[[Committed], None]) -> None:
-        """Tell a listener about every commit from here on."""
-        self._listeners.append(listener)
+    def _take(self, waiting: Waiting) -> None:
+        self._queue.put(waiting)
 
-    async def run(self, write: Callable[[Transaction], T]) -> T:
-        """Run a write and answer its value once it is durable; raises what it raised."""
-        if self._is_closed:
-            raise StoreUnavailable("the store is closed")
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put((write, answer))
-        return await answer
-
-    async def close(self) -> None:
-        """Finish the writes that wait, then end the thread."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._transactions.close()
+    async def _finish_all(self) -> None:
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._transactions.close()
 
     def _work(self) -> None:
-        waiting: list[_Waiting] = []
+        waiting: list[Waiting] = []
         is_open = True
         while is_open or waiting:
             if not waiting:
@@ -82,30 +61,10 @@ class WriterThread:
             except Exception as fault:  # noqa: BLE001 - the thread must outlive any bug
                 outcomes = [Written(fault=fault) for _ in waiting]
             done, waiting = waiting[: len(outcomes)], waiting[len(outcomes) :]
-            self._loop.call_soon_threadsafe(self._finish, done, outcomes)
-
-    def _finish(self, done: list[_Waiting], outcomes: list[Written]) -> None:
-        """On the event loop: tell what was committed, then answer those who asked."""
-        for outcome in outcomes:
-            if outcome.changes is not None:
-                self._tell(outcome.changes)
-        for (_, answer), outcome in zip(done, outcomes, strict=True):
-            if answer.cancelled():
-                continue
-            if outcome.fault is not None:
-                answer.set_exception(outcome.fault)
-            else:
-                answer.set_result(outcome.value)
-
-    def _tell(self, changes: Committed) -> None:
-        for listener in self._listeners:
-            try:
-                listener(changes)
-            except Exception:  # noqa: BLE001 - the commit stands, and others wait to hear of it
-                _LOG.exception("a listener failed on a commit; please report this")
+            self._loop.call_soon_threadsafe(self._answer, done, outcomes)
 
 
-class Readers:
+class ReaderThreads:
     """A few threads, each with a connection of its own, for reads that see one snapshot."""
 
     def __init__(self, path: Path) -> None:

@@ -4,7 +4,6 @@ Each write is a function of the transaction and stands or falls by itself; one c
 flush to the disk, makes them all durable.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -96,10 +95,20 @@ class Written:
 
 
 class Transactions:
-    """Runs writes in transactions on one connection. For one thread only."""
+    """Runs writes in transactions on one connection. For one thread only.
 
-    def __init__(self, db: apsw.Connection, load_routing: Callable[[], Routing]) -> None:
+    `seconds` only bounds how long others wait for the writer.
+    """
+
+    def __init__(
+        self,
+        db: apsw.Connection,
+        load_routing: Callable[[], Routing],
+        *,
+        seconds: Callable[[], float],
+    ) -> None:
         self._db = db
+        self._seconds = seconds
         self._load_routing = load_routing
         self._tx = Transaction(db, load_routing(), self._stored_last_seq())
         self._routing_is_stale = False
@@ -109,7 +118,7 @@ class Transactions:
 
         When the commit fails all of them have failed, with `StoreUnavailable`.
         """
-        began = time.perf_counter()  # noqa: TID251 - only bounds how long others wait
+        began = self._seconds()
         stored_seq = self._tx.last_seq
         outcomes: list[Written] = []
         try:
@@ -118,8 +127,7 @@ class Transactions:
                 self._db.execute("BEGIN IMMEDIATE")
                 for write in writes:
                     outcomes.append(self._run_one(write, is_alone=len(writes) == 1))
-                    took = time.perf_counter() - began  # noqa: TID251 - as above
-                    if took * 1_000 > TRANSACTION_MS_MAX:
+                    if (self._seconds() - began) * 1_000 > TRANSACTION_MS_MAX:
                         break
                 if self._tx.last_seq != stored_seq:
                     self._db.execute(
