@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 
-from bench.world import World, cpu_seconds, peak_memory_mib, world
+from bench.world import Arrivals, World, cpu_seconds, peak_memory_mib, world
 
 Figures = dict[str, float]
 
@@ -16,9 +16,13 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)]
 
 
-def _latencies_ms(accepted: Mapping[str, int], arrivals: Mapping[str, int]) -> list[float]:
-    """From the 202 to the receipt; the receipt may come first, which counts as 0."""
-    return [max(0.0, (arrivals[one] - at) / 1e6) for one, at in accepted.items()]
+def _latencies_ms(accepted: Mapping[str, int], arrivals: Arrivals) -> list[float]:
+    """From the 202 to each receipt; a receipt may come first, which counts as 0."""
+    return [
+        max(0.0, (at - accepted[event_id]) / 1e6)
+        for (event_id, _), at in arrivals.items()
+        if event_id in accepted
+    ]
 
 
 def single_publishes() -> Figures:
@@ -66,11 +70,53 @@ def isolation() -> Figures:
         }
 
 
-def _steady(one: World, *, events: int, event_type: str = "bench.event") -> Figures:
+def hostile() -> Figures:
+    """20,000 deliveries to 200 endpoints of which 60 % hang, drip, reset or flood.
+
+    The 80 that answer get 50 events before, and 50 while 12,000 deliveries wait for the others.
+    """
+    with world(TIDINGS_CONCURRENCY_MAX=str(_CONCURRENCY_MAX)) as one:
+        hostile_neighbourhood(one)
+        one.load(20, connections=4, event_type="bench.warm")
+        one.await_arrivals(20 * HEALTHY)
+        quiet = _steady(one, events=50, event_type="bench.quiet", rate=5, fan_out=HEALTHY)
+        one.load(100, connections=8, event_type="stuck.event")
+        beside = _steady(one, events=50, event_type="bench.beside", rate=5, fan_out=HEALTHY)
+        return {
+            "quiet p99 ms": quiet["p99 ms"],
+            "beside hostile p99 ms": beside["p99 ms"],
+            "bound ms": max(3 * quiet["p99 ms"], 50.0),
+            "server peak MiB": peak_memory_mib(one.server.pid),
+        }
+
+
+HEALTHY = 80
+"""How many of the 200 endpoints answer."""
+
+
+def hostile_neighbourhood(one: World) -> None:
+    """80 subscriptions of endpoints that answer, and 120 of endpoints that do worse."""
+    for number in range(HEALTHY):
+        one.subscribe("bench.*", f"/ok/{number}")
+    for kind in ("hang", "drip", "reset", "flood"):
+        for number in range(30):
+            one.subscribe("stuck.*", f"/{kind}/{number}")
+
+
+def _steady(
+    one: World,
+    *,
+    events: int,
+    event_type: str = "bench.event",
+    rate: float = 500,
+    fan_out: int = 1,
+) -> Figures:
     before = cpu_seconds(one.server.pid)
     known = len(one.arrivals())
-    accepted, _ = one.load(events, connections=32, rate=500, event_type=event_type)
-    arrivals = one.await_arrivals(known + events)
+    accepted, _ = one.load(
+        events, connections=min(32, math.ceil(rate)), rate=rate, event_type=event_type
+    )
+    arrivals = one.await_arrivals(known + events * fan_out)
     latencies = _latencies_ms(accepted, arrivals)
     return {
         "p50 ms": percentile(latencies, 0.5),
@@ -83,4 +129,5 @@ SCENARIOS: dict[str, Callable[[], Figures]] = {
     "single-publishes": single_publishes,
     "steady-rate": steady_rate,
     "isolation": isolation,
+    "hostile": hostile,
 }

@@ -40,6 +40,10 @@ def peak_memory_mib(pid: int) -> float:
     raise ValueError(pid)
 
 
+Arrivals = dict[tuple[str, str], int]
+"""By the id of the event and the path: when it first came."""
+
+
 @dataclass
 class World:
     """A running server and receiver."""
@@ -67,13 +71,14 @@ class World:
         body = {"eventType": event_type, "callbackUrl": url, **members}
         return str(self.call("POST", "/webhook-subscriptions", body)["subscriptionId"])
 
-    def arrivals(self) -> dict[str, int]:
+    def arrivals(self) -> Arrivals:
         """When each event came to the receiver, in nanoseconds."""
         connection = http.client.HTTPConnection("127.0.0.1", self.receiver_port, timeout=30)
         connection.request("GET", "/arrivals")
         lines = connection.getresponse().read().decode().splitlines()
         connection.close()
-        return {line.split()[0]: int(line.split()[1]) for line in lines}
+        split = [line.split() for line in lines]
+        return {(event_id, path): int(at) for event_id, path, at in split}
 
     def load(
         self, events: int, *, connections: int, rate: float = 0, event_type: str = "bench.event"
@@ -90,15 +95,15 @@ class World:
         accepted = {line.split()[0]: int(line.split()[1]) for line in lines}
         return accepted, int(took.split()[1]) / 1e9
 
-    def await_arrivals(self, events: int, *, seconds: float = 120) -> dict[str, int]:
-        """Wait until so many events have come to the receiver."""
+    def await_arrivals(self, events: int, *, seconds: float = 120) -> Arrivals:
+        """Wait until so many deliveries have come to the receiver."""
         until = time.monotonic() + seconds
         while True:
             arrivals = self.arrivals()
             if len(arrivals) >= events:
                 return arrivals
             if time.monotonic() > until:
-                raise SystemExit(f"only {len(arrivals)} of {events} events arrived")
+                raise SystemExit(f"only {len(arrivals)} of {events} deliveries arrived")
             time.sleep(0.05)
 
 

@@ -10,6 +10,7 @@ from tidings.core.attempt import Answer, ErrorClass
 from tidings.core.commands import LoadSubscription, ReadDueOfSubscription, ReadPage, Settle
 from tidings.core.limits import (
     ENDPOINT_WINDOW_ROWS_MAX,
+    FAILING_SLOTS_MAX,
     HEALTH_OPENS_AFTER_FAILURES,
     HEALTH_OPENS_AFTER_MS,
     PROBE_INTERVAL_MS_MIN,
@@ -221,12 +222,12 @@ def test_requests_on_their_way_when_an_endpoint_opens_are_no_failed_probes() -> 
     world.now_ms += HEALTH_OPENS_AFTER_MS
     world.publish("down", 30)
     tell_all(world)
-    assert len(world.step()) == 30
+    assert len(world.step()) == FAILING_SLOTS_MAX
     for seq in list(world.in_flight):
         world.answer(seq, REFUSED)
     health = world.scheduler.health_of("down")
     assert health.probe_interval_ms == PROBE_INTERVAL_MS_MIN
-    assert health.consecutive_failures == HEALTH_OPENS_AFTER_FAILURES + 29
+    assert health.consecutive_failures == HEALTH_OPENS_AFTER_FAILURES - 1 + FAILING_SLOTS_MAX
     world.publish("down", 5)
     world.flow(None)
     world.now_ms += 2 * PROBE_INTERVAL_MS_MIN

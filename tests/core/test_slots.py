@@ -4,7 +4,14 @@ from tests.support.values import NOW_MS, a_subscription
 from tidings.core.delivery import Delivery
 from tidings.core.endpoint import Endpoint, Speed
 from tidings.core.fairness import Share
-from tidings.core.limits import HOST_CONCURRENCY_MAX, SLOW_ANSWER_MS, SLOW_SLOTS_SHARE
+from tidings.core.health import Health
+from tidings.core.limits import (
+    FAILING_AFTER_FAILURES,
+    FAILING_SLOTS_MAX,
+    HOST_CONCURRENCY_MAX,
+    SLOW_ANSWER_MS,
+    SLOW_SLOTS_SHARE,
+)
 from tidings.core.slots import Flight, Slots
 
 
@@ -33,6 +40,33 @@ def test_slow_and_new_endpoints_leave_slots_for_the_fast() -> None:
         assert slots.allow(Speed.FAST)
         take(slots, fast, seq := seq + 1)
     assert fast.in_flight == 15
+
+
+def test_few_go_at_once_to_endpoints_that_fail_fast() -> None:
+    slots = Slots(100)
+    failing = an_endpoint(Speed.FAILING)
+    seq = 0
+    while slots.allow(Speed.FAILING):
+        take(slots, failing, seq := seq + 1)
+    assert failing.in_flight == FAILING_SLOTS_MAX
+    assert slots.free_for_host(failing.host, Speed.FAILING) == 0
+    assert slots.allow(Speed.SLOW)
+    slots.mark_hanging(NOW_MS + SLOW_ANSWER_MS)
+    # Those that turn out to hang are no longer in the way of those that fail fast.
+    assert slots.allow(Speed.FAILING)
+
+
+def test_an_endpoint_fails_fast_until_it_has_answered_well_once() -> None:
+    endpoint = an_endpoint(Speed.UNKNOWN)
+    speeds = []
+    for failures in (FAILING_AFTER_FAILURES - 1, FAILING_AFTER_FAILURES, 0):
+        endpoint.health = Health(failures)
+        endpoint.judge_speed()
+        speeds.append(endpoint.speed)
+    endpoint.health = Health(FAILING_AFTER_FAILURES)
+    endpoint.latency_ms = SLOW_ANSWER_MS
+    endpoint.judge_speed()
+    assert [*speeds, endpoint.speed] == [Speed.FAST, Speed.FAILING, Speed.FAST, Speed.SLOW]
 
 
 def test_repeats_use_half() -> None:

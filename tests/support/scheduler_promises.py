@@ -143,6 +143,9 @@ class SchedulerPromises:
             assert len(speeds) < bound, "more requests than all or the host bear"
             if endpoint.speed is Speed.SLOW:
                 assert slow < max(1, int(bound * limits.SLOW_SLOTS_SHARE)), "the slow crowd"
+            if endpoint.speed is Speed.FAILING:
+                failing = speeds.count(Speed.FAILING)
+                assert failing < limits.FAILING_SLOTS_MAX, "those that fail keep all busy"
             if endpoint.speed is not Speed.FAST:
                 share = (1 + limits.SLOW_SLOTS_SHARE) / 2
                 assert not_fast < max(1, int(bound * share)), "those not known to be fast crowd"

@@ -24,6 +24,8 @@ class Speed(IntEnum):
     FAST = 0
     UNKNOWN = 1
     SLOW = 2
+    FAILING = 3
+    """Fast, but every time with a failure: it costs work for nothing, so few may go at once."""
 
 
 class Endpoint:
@@ -179,6 +181,15 @@ class Endpoint:
     def expected_ms(self) -> float:
         """How long the next attempt will probably hold its slot."""
         return self.latency_ms or _LATENCY_UNKNOWN_MS
+
+    def judge_speed(self) -> None:
+        """Sort it by how it answered of late."""
+        if self.latency_ms >= limits.SLOW_ANSWER_MS:
+            self.speed = Speed.SLOW
+        elif self.health.consecutive_failures >= limits.FAILING_AFTER_FAILURES:
+            self.speed = Speed.FAILING
+        else:
+            self.speed = Speed.FAST
 
     def learn(self, outcome: Outcome, *, is_choking: bool, started_at_ms: int, now_ms: int) -> None:
         """Take in how an attempt went, for pace and concurrency."""

@@ -84,6 +84,10 @@ HOST_CONCURRENCY_MAX: Final = 128
 SLOW_ANSWER_MS: Final = 1_000
 """An endpoint that takes longer counts as slow and may use only its share of the slots."""
 SLOW_SLOTS_SHARE: Final = 0.7
+FAILING_AFTER_FAILURES: Final = 5
+"""So many failures in a row put an endpoint among those that fail."""
+FAILING_SLOTS_MAX: Final = 8
+"""Requests at once to endpoints that fail fast: what they cost in work, others wait for."""
 RETRY_SLOTS_SHARE: Final = 0.5
 RESULTS_UNRECORDED_MAX: Final = 512
 RESULT_UNRECORDED_AGE_MS_MAX: Final = 500

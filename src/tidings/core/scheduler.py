@@ -17,7 +17,7 @@ from tidings.core import limits
 from tidings.core.commands import Command, LoadSubscription, Send, Settle
 from tidings.core.decision import Decision
 from tidings.core.delivery import Delivery
-from tidings.core.endpoint import Endpoint, Speed
+from tidings.core.endpoint import Endpoint
 from tidings.core.health import HEALTHY, Health
 from tidings.core.reading import Reading
 from tidings.core.roster import Roster
@@ -178,11 +178,10 @@ class Scheduler:
         overdrawn_ms = max(0.0, now_ms - flight.started_at_ms - flight.charged_ms)
         endpoint.share.used_ms += overdrawn_ms
         endpoint.tenant.used_ms += overdrawn_ms
-        is_slow = endpoint.latency_ms >= limits.SLOW_ANSWER_MS
-        endpoint.speed = Speed.SLOW if is_slow else Speed.FAST
         if endpoint.health.is_open and not decision.health.is_open:
             endpoint.concurrency.restart()
         endpoint.health = decision.health
+        endpoint.judge_speed()
         self.reading.attend(endpoint, now_ms)
 
     def attempt_abandoned(self, delivery: Delivery) -> None:

@@ -1,7 +1,8 @@
 """The slots for requests in flight, and who may use how many of them.
 
 Endpoints that answer fast may use every slot. Slow ones share a part, and those that are new to us
-a little more than that, so that neither can crowd out the fast. Repeats (retries, replays) may use
+a little more than that, so that neither can crowd out the fast. Those that fail fast hold no slot
+for long but keep the processor busy: few of them go at once. Repeats (retries, replays) may use
 half. An endpoint that leaves a request hanging counts as slow before its deadline has passed.
 One host gets only so many requests at once, however many subscriptions of however many tenants
 point at it, and its slots are shared in the same way: endpoints that hang leave some to their
@@ -36,7 +37,7 @@ class Crowd:
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._by_speed = [0, 0, 0]
+        self._by_speed = [0] * len(Speed)
 
     def __len__(self) -> int:
         return sum(self._by_speed)
@@ -46,12 +47,14 @@ class Crowd:
         free = self._bound - len(self)
         if speed is Speed.FAST:
             return free
-        slow = self._by_speed[Speed.SLOW]
-        not_fast = slow + self._by_speed[Speed.UNKNOWN]
+        not_fast = len(self) - self._by_speed[Speed.FAST]
         free = min(free, max(1, int(self._bound * _NOT_FAST_SHARE)) - not_fast)
         if speed is Speed.UNKNOWN:
             return free
-        return min(free, max(1, int(self._bound * limits.SLOW_SLOTS_SHARE)) - slow)
+        if speed is Speed.FAILING:
+            return min(free, limits.FAILING_SLOTS_MAX - self._by_speed[Speed.FAILING])
+        slow_max = max(1, int(self._bound * limits.SLOW_SLOTS_SHARE))
+        return min(free, slow_max - self._by_speed[Speed.SLOW])
 
     def count(self, speed: Speed, change: int) -> None:
         """Count some more of this speed, or fewer."""
