@@ -17,6 +17,9 @@ _ROWS_AT_ONCE = 200
 _BREATH_SECONDS = 0.02
 _ENDPOINTS_KEPT = 20_000
 _EXPIRES_BEFORE_RETENTION_MS = _DAY_MS
+_RETENTION_SHARE = 0.01
+"""For which part of its time an old event may be kept longer, where that time is short."""
+_RETENTION_SECONDS_MIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,14 @@ class Maintenance:
     async def run(self) -> None:
         """Do all chores on their beats, for ever."""
         beats = self._beats
+        retention_seconds = min(
+            beats.retention_seconds,
+            max(_RETENTION_SECONDS_MIN, self._retention_ms * _RETENTION_SHARE / 1_000),
+        )
         async with asyncio.TaskGroup() as chores:
             for beat_seconds, chore in (
                 (beats.held_seconds, self.end_held),
-                (beats.retention_seconds, self.retain),
+                (retention_seconds, self.retain),
                 (beats.audit_seconds, self.audit),
                 (beats.forget_seconds, self._forget_idle),
             ):
