@@ -36,14 +36,39 @@ class Server:
         self.client = httpx2.Client(base_url=self.url, timeout=20, trust_env=False)
 
     @property
+    def database(self) -> Path:
+        """The file of its database."""
+        return self.data_dir / "tidings.db"
+
+    @property
+    def write_ahead_log(self) -> Path:
+        """What its database has not taken in yet."""
+        return self.data_dir / "tidings.db-wal"
+
+    @property
     def pid(self) -> int:
         """The process id while it runs."""
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a process was started and not seen to end."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> "Server":
         """Start the process and wait until it is ready."""
-        command = [sys.executable, "-m", "tidings", "serve", "--port", str(self.port)]
+        self.spawn()
+        self.await_ready()
+        return self
+
+    def spawn(self, *program: str) -> None:
+        """Start the process, and wait for nothing. `program` is a module that stands in for ours.
+
+        It comes with arguments of its own, which stand before those of the command line.
+        """
+        started = program or ("tidings",)
+        command = [sys.executable, "-m", *started, "serve", "--port", str(self.port)]
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
                 [*command, "--data-dir", str(self.data_dir), *self._options],
@@ -51,19 +76,35 @@ class Server:
                 stdout=output,
                 stderr=output,
             )
+
+    def await_ready(self) -> None:
+        """Wait until the process answers that it is ready."""
+        assert self._process is not None
         until = time.monotonic() + _START_SECONDS
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise AssertionError(f"the server did not start:\n{self.output.read_text()}")
             time.sleep(0.02)
-        return self
 
-    def kill(self) -> None:
-        """End the process at once, as a power cut would."""
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def await_end(self, *, seconds: float) -> int:
+        """Wait until the process has ended by itself; answers its exit code."""
+        assert self._process is not None
+        code = self._process.wait(timeout=seconds)
+        self._process = None
+        return code
+
+    def kill(self) -> int:
+        """End the process at once, whatever it is doing; answers its exit code."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        code = self._process.wait()
         self._process = None
+        return code
 
     def stop(self) -> int:
         """Ask the process to stop; answers its exit code."""

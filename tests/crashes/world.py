@@ -1,0 +1,137 @@
+"""A server to kill, receivers and publishers that outlive it, and a note of each death."""
+
+import contextlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.crashes import receiver
+from tests.crashes.publishers import Ledger, Publishers
+from tests.crashes.receiver import Request
+from tests.support.server import Server, free_port
+
+PATHS = (receiver.STEADY, receiver.FLAKY, receiver.SLOW, receiver.ORDERED)
+_SETTLE_SECONDS = 120.0
+
+
+class Death(NamedTuple):
+    """A process of the server that got no chance to say goodbye."""
+
+    kind: str
+    at_ms: int
+
+
+class World:
+    """Everything that one run needs. Made by `world`."""
+
+    def __init__(self, folder: Path, seed: int, disk: Path) -> None:
+        self.draw = random.Random(seed)
+        self.folder = folder
+        self.server = Server(disk / "data")
+        self.deaths: list[Death] = []
+        self.pauses = 0
+        self.subscription_ids: dict[str, str] = {}
+        self.replay_ids: list[str] = []
+        self.backups: list[Path] = []
+        self._seed = seed
+        self.log = folder / "received"
+        self.log.touch()
+        self._receiver_port = free_port()
+        self._receiver: subprocess.Popen[bytes] | None = None
+        self._publishers: Publishers | None = None
+
+    def start(self, *paths: str, **members: Any) -> None:
+        """Start the receivers and the server, and subscribe the receivers' paths."""
+        command = [sys.executable, "-m", "tests.crashes.receiver"]
+        self._receiver = subprocess.Popen(
+            [*command, str(self._receiver_port), str(self.log), str(self._seed)]
+        )
+        self.server.start()
+        for path in paths or PATHS:
+            made = self.server.subscribe(
+                f"http://127.0.0.1:{self._receiver_port}{path}",
+                timeoutSeconds=1,
+                orderingEnabled=path == receiver.ORDERED,
+                retryPolicy={"schedule": [0.1] * 20},
+                **members,
+            )
+            self.subscription_ids[path] = made["subscriptionId"]
+
+    def publish(self, *, publishers: int = 4, data: str = "") -> None:
+        """Begin to publish, until `settle`."""
+        self._publishers = Publishers(self.server.url, count=publishers, seed=self._seed, data=data)
+        self._publishers.start()
+
+    def wait(self, shortest: float, longest: float) -> None:
+        """Let a while pass that only the seed knows."""
+        time.sleep(self.draw.uniform(shortest, longest))
+
+    def kill(self, kind: str) -> None:
+        """Kill the server, and note how it died; it may have come to rest a moment ago."""
+        if self.server.kill() == -signal.SIGKILL:
+            self.note_death(kind)
+
+    def note_death(self, kind: str) -> None:
+        """Note that the server has just died."""
+        self.deaths.append(Death(kind, round(time.time() * 1_000)))
+
+    def settle(self) -> Ledger:
+        """Stop publishing and wait until every delivery has ended; answers what was accepted."""
+        ledger = self.stop_publishing()
+        self.await_the_end_of_deliveries()
+        return ledger
+
+    def await_the_end_of_deliveries(self) -> None:
+        """Wait until nothing is pending."""
+        self.until(lambda: not self.server.deliveries(status="pending"), "deliveries do not end")
+
+    def until(self, is_so: Callable[[], bool], otherwise: str) -> None:
+        """Wait until something is so."""
+        until = time.monotonic() + _SETTLE_SECONDS
+        while not is_so():
+            assert time.monotonic() < until, otherwise
+            time.sleep(0.05)
+
+    def stop_publishing(self) -> Ledger:
+        """Stop publishing; answers what was accepted."""
+        assert self._publishers is not None
+        ledger, self._publishers = self._publishers.stop(), None
+        return ledger
+
+    def received(self) -> list[Request]:
+        """Every request that came to the receivers so far, in order."""
+        lines = [line.split(" ") for line in self.log.read_text().splitlines()]
+        return [
+            Request(int(number), path, event_id, int(at_ms), int(status))
+            for number, path, event_id, at_ms, status in lines
+        ]
+
+    def close(self) -> None:
+        """End whatever still runs."""
+        if self._publishers is not None:
+            self._publishers.stop()
+        self.server.client.close()
+        if self.server.is_running:
+            self.server.kill()
+        if self._receiver is not None:
+            self._receiver.kill()
+            self._receiver.wait()
+
+
+@contextlib.contextmanager
+def world(folder: Path, seed: int, *, disk: Path | None = None) -> Iterator[World]:
+    """A world of its own in a folder; `disk` is where the server keeps its data, if not there.
+
+    The seed decides when what happens, as far as that is in our hands. It is printed.
+    """
+    sys.stdout.write(f"crash suite, seed {seed}\n")
+    one = World(folder, seed, disk or folder)
+    try:
+        yield one
+    finally:
+        one.close()
