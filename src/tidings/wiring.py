@@ -26,7 +26,7 @@ from tidings.engine.sending import Sender
 from tidings.key_files import read_or_make_key, write_private
 from tidings.operations.access import Access
 from tidings.operations.inspection import Inspection
-from tidings.operations.publish import Publisher
+from tidings.operations.publish import Publisher, PublishQuotas
 from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
@@ -138,10 +138,13 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         )
         await engine.start()
         rest.push_async_callback(engine.stop)
-        publisher = Publisher(store, clock, chance)
+        quotas = PublishQuotas(settings.events_per_second_max, settings.backlog_max)
+        publisher = Publisher(store, clock, chance, quotas)
         publishing = asyncio.create_task(publisher.run())
         rest.push_async_callback(lambda: _finish(publisher, publishing))
-        access = Access(store, clock, chance)
+        access = Access(
+            store, clock, chance, requests_per_second=settings.key_requests_per_second_max
+        )
         await access.load()
         if not is_dev:
             await _admit_administrator(settings, access)

@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
 
 ALL_STATUSES: Final = "422 500 503"
-KEY_STATUSES: Final = "401 403"
+KEY_STATUSES: Final = "401 403 429"
 BODY_STATUSES: Final = "400 408 413 415"
 
 _PAGE: Final = "limit cursor tenantId "
@@ -56,9 +56,9 @@ TABLE: Final = (
     Row("POST", "/events", "events:write", "202 409",
         body="eventType* data* eventId occurredAt orderingKey tenantId",
         answer="eventId eventType occurredAt deliveries",
-        takes="Idempotency-Key", gives="Location Idempotent-Replay"),
+        takes="Idempotency-Key webhook-hops", gives="Location Idempotent-Replay"),
     Row("POST", "/events/batch", "events:write", "202",
-        body="events*", answer="items", takes="Idempotency-Key"),
+        body="events*", answer="items", takes="Idempotency-Key webhook-hops"),
     Row("GET", "/events", "events:read", "200 400",
         query=_PAGE + "eventType" + _SPAN, answer=_EVENT),
     Row("GET", "/events/stream", "events:read", ""),

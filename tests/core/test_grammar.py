@@ -3,6 +3,7 @@
 import pytest
 
 from tidings.core.grammar import (
+    hops_of,
     ordering_key_fault,
     public_id_fault,
     unquoted_idempotency_key,
@@ -47,3 +48,13 @@ def test_an_idempotency_key_is_the_same_with_and_without_quotes(value: str, key:
 @pytest.mark.parametrize("value", ["", "  ", '""', '"', '"a', "x" * 256, "é", "a\x01", '"\t"'])
 def test_other_values_hold_no_idempotency_key(value: str) -> None:
     assert unquoted_idempotency_key(value) is None
+
+
+@pytest.mark.parametrize(("value", "hops"), [("0", 0), ("7", 7), (" 12\t", 12), ("999", 999)])
+def test_hops_are_a_number(value: str, hops: int) -> None:
+    assert hops_of(value) == hops
+
+
+@pytest.mark.parametrize("value", ["", "-1", "+1", "1.0", "1000", "0x1", "\u0661", "1 2", "1\n"])
+def test_other_values_are_no_hops(value: str) -> None:
+    assert hops_of(value) is None

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings.core.rate import RateLimit
+from tidings.core.rate import RateLimit, Rates
 
 BURST_MS = 20
 
@@ -44,3 +44,44 @@ def test_time_that_was_not_used_is_not_saved_up() -> None:
     rate.take(0)
     rate.take(60_000)
     assert rate.free_at_ms() == 60_100
+
+
+def test_a_quiet_one_may_do_at_once_what_the_burst_holds() -> None:
+    rates = Rates(5, burst_ms=2_000)
+    assert [rates.take("a", 0) for _ in range(11)] == [*[0] * 10, 200]
+    assert rates.take("a", 199) == 1
+    assert rates.take("a", 200) == 0
+
+
+def test_each_has_a_limit_of_its_own() -> None:
+    rates = Rates(1, burst_ms=1_000)
+    assert rates.take("a", 0) == 0
+    assert rates.take("a", 0) > 0
+    assert rates.take("b", 0) == 0
+
+
+def test_a_refusal_is_not_counted() -> None:
+    rates = Rates(1, burst_ms=1_000)
+    rates.take("a", 0)
+    assert {rates.take("a", 500) for _ in range(9)} == {500}
+    assert rates.take("a", 1_000) == 0
+
+
+@given(uses=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5_000)), max_size=60))
+def test_forgetting_who_was_quiet_changes_no_answer(uses: list[tuple[int, int]]) -> None:
+    """However many strangers come between, so that room is made."""
+    crowded, alone = Rates(2, burst_ms=3_000), Rates(2, burst_ms=3_000)
+    now_ms, strangers = 0, 0
+    for who, gap_ms in uses:
+        now_ms += gap_ms
+        for _ in range(100):
+            strangers += 1
+            crowded.take(f"stranger {strangers}", now_ms)
+        assert crowded.take(str(who), now_ms) == alone.take(str(who), now_ms)
+
+
+def test_those_who_came_once_are_forgotten() -> None:
+    rates = Rates(1_000, burst_ms=1_000)
+    for number in range(50_000):
+        rates.take(f"tenant {number}", number)
+    assert len(rates) <= 2_000

@@ -14,6 +14,7 @@ FAMILIES = {
     "LIM": 9,
     "HDR": 3,
     "IN": 5,
+    "API": 6,
     "ID": 5,
     "SEC": 7,
     "TEN": 6,

@@ -18,7 +18,7 @@ from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
 from tidings.core.subscription import Subscription
 from tidings.operations.access import DEVELOPER, Access, Scope
 from tidings.operations.inspection import Inspection
-from tidings.operations.publish import Publisher
+from tidings.operations.publish import NO_QUOTAS, Publisher, PublishQuotas
 from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
@@ -40,7 +40,14 @@ EVENT = {"eventType": "order.shipped", "data": {"orderId": "or_12345", "tracking
 class ApiWorld:
     """The application, what stands behind it, and clients with keys to call it."""
 
-    def __init__(self, store: SqliteStore, clock: JumpingClock, settings: ApiSettings) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        clock: JumpingClock,
+        settings: ApiSettings,
+        quotas: PublishQuotas,
+        requests_per_second: int | None,
+    ) -> None:
         chance = SystemChance()
         self.store = store
         self.clock = clock
@@ -48,8 +55,8 @@ class ApiWorld:
         self.in_flight: set[str] = set()
         self.tests_sent: list[tuple[Subscription, str, bytes]] = []
         self.reasons_not_ready: list[str] = []
-        self.access = Access(store, clock, chance)
-        self.publisher = Publisher(store, clock, chance)
+        self.access = Access(store, clock, chance, requests_per_second=requests_per_second)
+        self.publisher = Publisher(store, clock, chance, quotas)
         rules = SubscriptionRules(AddressRules(), SecretRules(), subscriptions_max=1_000)
         self.services = Services(
             settings=settings,
@@ -161,12 +168,17 @@ def _attempt(
 
 @asynccontextmanager
 async def api_world(
-    folder: Path, *, is_dev: bool = True, **options: Any
+    folder: Path,
+    *,
+    is_dev: bool = True,
+    quotas: PublishQuotas = NO_QUOTAS,
+    requests_per_second: int | None = None,
+    **options: Any,
 ) -> AsyncIterator[ApiWorld]:
     """Everything behind the API on fresh data."""
     store = await open_store(folder / "tidings.db", sealer=Sealer(b"k" * 32), chance=SystemChance())
     settings = ApiSettings(PUBLIC_URL, b"c" * 32, "test", is_dev=is_dev, **options)
-    world = ApiWorld(store, JumpingClock(), settings)
+    world = ApiWorld(store, JumpingClock(), settings, quotas, requests_per_second)
     await world.access.load()
     publishing = asyncio.create_task(world.publisher.run())
     try:

@@ -46,6 +46,7 @@ def an_event(
     tenant_id: str = TENANT,
     ordering_key: str | None = None,
     data: bytes = b"{}",
+    **members: Any,
 ) -> NewEvent:
     """A new event; without an id it gets one that no other has."""
     event_id = event_id or f"evt_{next(_count)}"
@@ -59,6 +60,7 @@ def an_event(
         ordering_key=ordering_key,
         content_hash=content_hash(event_type, ordering_key, None, data),
         body=frozen_body(event_id, event_type, occurred_at, data),
+        **members,
     )
 
 

@@ -8,7 +8,8 @@ from tidings.api.documentation import Documentation
 from tidings.api.services import Services
 from tidings.api.wire.base import TenantBody
 from tidings.api.wire.queries import OwnDeliveryListQuery, TenantQuery
-from tidings.core.grammar import unquoted_idempotency_key
+from tidings.core import limits
+from tidings.core.grammar import hops_of, unquoted_idempotency_key
 from tidings.core.identifier import PUBLIC_ID
 from tidings.core.refusals import NotFound, ValidationFailed
 from tidings.core.timestamp import timestamp_ms
@@ -53,6 +54,25 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         if key is None:
             raise ValidationFailed("an Idempotency-Key has 1 to 255 visible ASCII characters")
         return key
+
+    @property
+    def hops(self) -> int:
+        """How often what is published was received from us and published anew, by `webhook-hops`.
+
+        Raises `ValidationFailed` for what is no number, and for an event that goes in a circle.
+        """
+        value = self.headers.get(b"webhook-hops")
+        if value is None:
+            return 0
+        received = hops_of(value.decode("latin-1"))
+        if received is None:
+            raise ValidationFailed("webhook-hops is the number that came with the received event")
+        if received >= limits.HOPS_MAX:
+            raise ValidationFailed(
+                f"what this event tells was received and published anew {received} times; "
+                "somebody publishes what they receive in a circle"
+            )
+        return received + 1
 
     def location(self, path: str) -> tuple[bytes, bytes]:
         """The header that says where something is."""

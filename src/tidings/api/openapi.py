@@ -28,6 +28,8 @@ _STRING: Final[Object] = {"type": "string"}
 
 _HEADERS: Final[dict[str, str]] = {
     "Idempotency-Key": "Names the request, so that a repeat has no further effect.",
+    "webhook-hops": "For an event that tells what was received from here: the `webhook-hops` that "
+    "came with it, or `0` if none did. It counts how far events travel, to end circles.",
     "If-Match": "The ETag that the subscription must still have.",
     "Location": "Where it can be looked up; begins with the public URL of this server.",
     "ETag": "The version of the subscription, for `If-Match`.",

@@ -15,6 +15,7 @@ from tidings.core.refusals import (
     NotFound,
     Overloaded,
     PreconditionFailed,
+    QuotaExceeded,
     Refusal,
     TooLarge,
     Unauthorized,
@@ -125,6 +126,14 @@ def _leaves(kind: type[Any]) -> list[type[Any]]:
     return [leaf for one in narrower for leaf in _leaves(one)] if narrower else [kind]
 
 
+def _retry_after(refusal: Overloaded) -> Headers:
+    """When to come again, if time alone will help."""
+    seconds = refusal.retry_after_seconds
+    if seconds is None and isinstance(refusal, QuotaExceeded):
+        return ()
+    return ((b"retry-after", b"%d" % (seconds or _RETRY_AFTER_SECONDS)),)
+
+
 class Problems:
     """Writes problems. Each has a `type` that leads to its explanation in the documentation."""
 
@@ -153,8 +162,7 @@ class Problems:
         elif isinstance(refusal, TooLarge):
             headers = (_CLOSE,)
         elif isinstance(refusal, Overloaded):
-            seconds = refusal.retry_after_seconds or _RETRY_AFTER_SECONDS
-            headers = ((b"retry-after", b"%d" % seconds),)
+            headers = _retry_after(refusal)
         problem = self.of(refusal)
         return Response(problem.status, encode(problem), MEDIA_TYPE, headers)
 

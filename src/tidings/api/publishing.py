@@ -52,7 +52,7 @@ async def publish(call: Call, body: PublishEventRequest) -> Answer[AcceptedEvent
 
     A repeat with the same `eventId`, or the same `Idempotency-Key`, gets the same answer.
     """
-    publication = publication_of(body, call.principal, call.idempotency_key)
+    publication = publication_of(body, call.principal, call.idempotency_key, call.hops)
     (outcome,) = await call.services.publisher.publish([publication])
     if isinstance(outcome, Refusal):
         raise outcome
@@ -68,14 +68,14 @@ async def publish_many(call: Call, body: PublishEventsRequest) -> Answer[Publish
     """
     settings = call.services.settings
     reader = event_reader(settings.event_bytes_max)
-    key = call.idempotency_key
+    key, hops = call.idempotency_key, call.hops
     read: list[Publication | Refusal] = []
     for place, raw in enumerate(body.events):
         if place % _ITEMS_AT_ONCE == 0:
             # Reading all of them takes longer than other requests should wait.
             await asyncio.sleep(0)
         item_key = None if key is None else f"{key}\n{place}"
-        read.append(_item(bytes(raw), reader, call.principal, item_key))
+        read.append(_item(bytes(raw), reader, call.principal, item_key, hops))
     valid = [one for one in read if isinstance(one, Publication)]
     published = iter(await call.services.publisher.publish(valid))
     problems = Problems(settings.public_url)
@@ -87,7 +87,10 @@ async def publish_many(call: Call, body: PublishEventsRequest) -> Answer[Publish
 
 
 def publication_of(
-    body: PublishEventRequest, principal: Principal, idempotency_key: str | None
+    body: PublishEventRequest,
+    principal: Principal,
+    idempotency_key: str | None,
+    hops: int,
 ) -> Publication:
     """The event that a body stands for. Raises `ValidationFailed` and `WrongTenant`."""
     tenant_id = principal.tenant(body.tenant_id)
@@ -106,6 +109,7 @@ def publication_of(
         occurred_at,
         body.ordering_key,
         idempotency_key,
+        hops,
     )
 
 
@@ -127,11 +131,12 @@ def _item(
     reader: BodyReader[PublishEventRequest],
     principal: Principal,
     idempotency_key: str | None,
+    hops: int,
 ) -> Publication | Refusal:
     """One of many events, or why it is none."""
     try:
         reader.check_size(len(body))
-        return publication_of(reader.decode(body), principal, idempotency_key)
+        return publication_of(reader.decode(body), principal, idempotency_key, hops)
     except Refusal as refusal:
         return refusal
 

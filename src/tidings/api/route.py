@@ -19,6 +19,7 @@ from tidings.core.refusals import (
     MalformedJson,
     MissingScope,
     NotFound,
+    RateLimited,
     Refusal,
     TooLarge,
     Unauthorized,
@@ -82,7 +83,7 @@ class Route:
         """Every no that the route may answer."""
         found: list[Kind] = [ValidationFailed, *self.refuses]
         if self.scope is not None:
-            found += [Unauthorized, MissingScope, WrongTenant]
+            found += [Unauthorized, MissingScope, WrongTenant, RateLimited]
         if "{" in self.path and self.is_built:
             found.append(NotFound)
         if self.body_type is not None:

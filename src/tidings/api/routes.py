@@ -54,6 +54,7 @@ _ETAG: Final = ("ETag",)
 _CREATED: Final = ("Location", "ETag")
 _PUBLISHED: Final = ("Location", "Idempotent-Replay")
 _KEYED: Final = ("Idempotency-Key",)
+_HOPPING: Final = ("Idempotency-Key", "webhook-hops")
 _MATCHED: Final = ("If-Match",)
 
 _BAD_STATE: Final = (InvalidState,)
@@ -73,8 +74,8 @@ def _later(method: str, path: str, scope: Scope | None) -> Route:
 # fmt: off
 ROUTES: Final[Sequence[Route]] = (
     Route("POST", "/events", _PUBLISH, publishing.publish, 202,
-          takes=_KEYED, gives=_PUBLISHED, refuses=_BAD_REPEAT),
-    Route("POST", "/events/batch", _PUBLISH, publishing.publish_many, 202, takes=_KEYED),
+          takes=_HOPPING, gives=_PUBLISHED, refuses=(*_BAD_REPEAT, QuotaExceeded)),
+    Route("POST", "/events/batch", _PUBLISH, publishing.publish_many, 202, takes=_HOPPING),
     Route("GET", "/events", _EVENTS, events.list_all),
     _later("GET", "/events/stream", _EVENTS),
     Route("GET", _EVENT, _EVENTS, events.show),

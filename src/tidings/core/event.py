@@ -1,7 +1,7 @@
 """An event: a fact that a publisher tells us, immutable; and its frozen body."""
 
 import hashlib
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -15,7 +15,9 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
 
     `event_key` is what makes a repeat a repeat: the publisher's event id, or a text that contains
     ``:`` and stands for an Idempotency-Key, so that no publisher can write it as an event id.
-    `content_hash` covers only what the publisher gave. `body` is what receivers get.
+    `content_hash` covers only what the publisher gave. `body` is what receivers get. `hops` counts
+    how often what it tells was received from Tidings and published anew. `is_over_rate` says that
+    the tenant publishes too fast: the event may be answered as a repeat, and not be let in.
     """
 
     event_id: str
@@ -26,6 +28,8 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     ordering_key: str | None
     content_hash: bytes
     body: bytes
+    hops: int = 0
+    is_over_rate: bool = False
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +65,13 @@ class Conflicting(msgspec.Struct, frozen=True, gc=False):
     event_id: str
 
 
-AcceptResult = Accepted | Conflicting
+class OverQuota(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a new event of a tenant that has used up one of its quotas."""
+
+    quota: Literal["events_per_second", "backlog"]
+
+
+AcceptResult = Accepted | Conflicting | OverQuota
 
 
 def frozen_body(event_id: str, event_type: str, occurred_at: str, data: bytes) -> bytes:

@@ -12,6 +12,7 @@ from tidings.core.identifier import PUBLIC_ID
 DEFAULT_TENANT: Final = "default"
 ALL_TENANTS: Final = "*"
 
+_HOPS: Final = re.compile(r"[0-9]{1,3}")
 _ORDERING_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{limits.ORDERING_KEY_LENGTH_MAX}}}")
 
 
@@ -43,3 +44,9 @@ def unquoted_idempotency_key(value: str) -> str | None:
     if not 1 <= len(text) <= limits.IDEMPOTENCY_KEY_LENGTH_MAX:
         return None
     return text if text.isascii() and text.isprintable() else None
+
+
+def hops_of(value: str) -> int | None:
+    """The number in a ``webhook-hops`` header, or None if it is none of up to three digits."""
+    text = value.strip(" \t")
+    return int(text) if _HOPS.fullmatch(text) else None

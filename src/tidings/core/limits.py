@@ -23,6 +23,11 @@ ORDERING_KEY_LENGTH_MAX: Final = 128
 JSON_DEPTH_MAX: Final = 64
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
 IDEMPOTENT_REQUEST_TTL_MS: Final = 24 * 3_600_000
+HOPS_MAX: Final = 8
+"""How often what was received may be published anew: beyond that it is going in a circle."""
+QUOTA_BURST_SECONDS: Final = 10
+"""A key or tenant that was quiet may do at once what it may do in this time."""
+BACKLOG_RETRY_AFTER_SECONDS: Final = 10
 
 # What a subscription may hold.
 PATTERNS_MAX: Final = 20

@@ -45,6 +45,7 @@ class Sender:
             ("webhook-id", stored.event_id),
             ("webhook-timestamp", str(timestamp)),
             ("webhook-signature", signature),
+            *((("webhook-hops", str(stored.hops)),) if stored.hops else ()),
             *subscription.headers,
         )
         request = OutboundRequest(

@@ -6,15 +6,19 @@ look-up costs a hash and nothing else, and what a commit says about keys holds f
 
 import base64
 import hashlib
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from tidings.core import limits
 from tidings.core.grammar import ALL_TENANTS, DEFAULT_TENANT, public_id_fault
+from tidings.core.rate import Rates
 from tidings.core.refusals import (
     Fault,
     MissingScope,
+    RateLimited,
     Unauthorized,
     ValidationFailed,
     WrongTenant,
@@ -94,10 +98,20 @@ DEVELOPER: Final = Principal("", frozenset({Scope.ADMIN}))
 class Access:
     """The API keys. `load` must have run before anybody is let in."""
 
-    def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        *,
+        requests_per_second: int | None = None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._chance = chance
+        self._rates: Rates | None = None
+        if requests_per_second is not None:
+            self._rates = Rates(requests_per_second, burst_ms=limits.QUOTA_BURST_SECONDS * 1_000)
         self._by_hash: dict[bytes, ApiKey] = {}
         self._principals: dict[bytes, Principal] = {}
         self._hashes: dict[str, bytes] = {}
@@ -113,7 +127,12 @@ class Access:
         return bool(self._by_hash)
 
     def authenticate(self, key: bytes) -> Principal:
-        """Who holds this key. Raises `Unauthorized` for one that is unknown or has expired."""
+        """Who holds this key, on whom a request is counted.
+
+        Raises `Unauthorized` for a key that is unknown or has expired, and `RateLimited` for one
+        that comes too often. Keys that are wrong are not counted: nobody can guess 256 bits, and to
+        look one up costs less than to count it.
+        """
         key_hash = hashlib.sha256(key).digest()
         principal = self._principals.get(key_hash)
         if principal is None:
@@ -121,6 +140,13 @@ class Access:
         expires_at_ms = self._by_hash[key_hash].expires_at_ms
         if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
             raise Unauthorized("the API key has expired")
+        if self._rates is not None:
+            wait_ms = self._rates.take(principal.key_id, self._clock.monotonic_ms())
+            if wait_ms > 0:
+                raise RateLimited(
+                    "this API key makes too many requests",
+                    retry_after_seconds=math.ceil(wait_ms / 1_000),
+                )
         return principal
 
     async def create(

@@ -9,6 +9,8 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -16,11 +18,20 @@ from tidings.core import limits
 from tidings.core.event import (
     Accepted,
     AcceptResult,
+    Conflicting,
     NewEvent,
+    OverQuota,
     content_hash,
     frozen_body,
 )
-from tidings.core.refusals import EventIdConflict, IdempotencyKeyReused, Refusal, Unavailable
+from tidings.core.rate import Rates
+from tidings.core.refusals import (
+    EventIdConflict,
+    IdempotencyKeyReused,
+    QuotaExceeded,
+    Refusal,
+    Unavailable,
+)
 from tidings.core.timestamp import format_timestamp
 from tidings.ports.clock import Chance, Clock
 from tidings.ports.store import Store, StoreUnavailable
@@ -34,7 +45,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
 
     `data` are the bytes of a JSON object as they came. `occurred_at` is normalised to UTC.
     `idempotency_key` names the publish where no `event_id` does: the header's value, and for a
-    batch the item's place in it.
+    batch the item's place in it. `hops` counts how often the same was published anew on receipt.
     """
 
     tenant_id: str
@@ -44,6 +55,21 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     occurred_at: str | None = None
     ordering_key: str | None = None
     idempotency_key: str | None = None
+    hops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PublishQuotas:
+    """What a tenant may do, as the operator decides; None is no limit.
+
+    `backlog_max` are unfinished deliveries: while it has so many, it begins no further ones.
+    """
+
+    events_per_second: int | None = None
+    backlog_max: int | None = None
+
+
+NO_QUOTAS: Final = PublishQuotas()
 
 
 class _Waiting(msgspec.Struct, gc=False):
@@ -54,10 +80,18 @@ class _Waiting(msgspec.Struct, gc=False):
 class Publisher:
     """Accepts events. `run` must be running for anything to be accepted."""
 
-    def __init__(self, store: Store, clock: Clock, chance: Chance) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, chance: Chance, quotas: PublishQuotas = NO_QUOTAS
+    ) -> None:
         self._store = store
         self._clock = clock
         self._chance = chance
+        self._quotas = quotas
+        self._rates: Rates | None = None
+        if quotas.events_per_second is not None:
+            self._rates = Rates(
+                quotas.events_per_second, burst_ms=limits.QUOTA_BURST_SECONDS * 1_000
+            )
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._awake = asyncio.Event()
@@ -67,8 +101,9 @@ class Publisher:
     async def publish(self, publications: Sequence[Publication]) -> list[Accepted | Refusal]:
         """Make events durable, each by itself; answers in their order, repeats like the first.
 
-        An item that cannot be accepted gets its refusal. Raises `Unavailable` when nothing can be
-        accepted at the moment; then a repeat with the same ids is safe.
+        An item that cannot be accepted gets its refusal: among them `QuotaExceeded`, which a repeat
+        of what was accepted never gets. Raises `Unavailable` when nothing can be accepted at the
+        moment; then a repeat with the same ids is safe.
         """
         self._admit(publications)
         loop = asyncio.get_running_loop()
@@ -84,7 +119,7 @@ class Publisher:
         if results and all(isinstance(result, Unavailable) for result in results):
             raise Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
         return [
-            _answer(publication, result)
+            self._answer(publication, result)
             for publication, result in zip(publications, results, strict=True)
         ]
 
@@ -138,7 +173,15 @@ class Publisher:
                 publication.data,
             ),
             frozen_body(event_id, publication.event_type, occurred_at, publication.data),
+            publication.hops,
+            self._is_over_rate(publication.tenant_id),
         )
+
+    def _is_over_rate(self, tenant_id: str) -> bool:
+        """Count an event of a tenant; whether it may only be answered if it is a repeat."""
+        if self._rates is None:
+            return False
+        return self._rates.take(tenant_id, self._clock.monotonic_ms()) > 0
 
     async def _gather(self) -> None:
         """Let more events join if the last commit was a moment ago; an idle server never waits.
@@ -166,7 +209,9 @@ class Publisher:
         self._committed_at_ms = self._clock.monotonic_ms()
         try:
             results = await self._store.accept_events(
-                [one.event for one in batch], now_ms=self._clock.now_ms()
+                [one.event for one in batch],
+                now_ms=self._clock.now_ms(),
+                backlog_max=self._quotas.backlog_max,
             )
         except StoreUnavailable:
             fault = Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
@@ -192,12 +237,32 @@ class Publisher:
             if not one.answer.cancelled():
                 one.answer.set_exception(fault)
 
+    def _answer(
+        self, publication: Publication, result: AcceptResult | BaseException
+    ) -> Accepted | Refusal:
+        if isinstance(result, Accepted | Refusal):
+            return result
+        if isinstance(result, BaseException):
+            raise result
+        if isinstance(result, OverQuota):
+            return _over_quota(result, self._quotas)
+        return _conflict(publication, result)
 
-def _answer(publication: Publication, result: AcceptResult | BaseException) -> Accepted | Refusal:
-    if isinstance(result, Accepted | Refusal):
-        return result
-    if isinstance(result, BaseException):
-        raise result
+
+def _over_quota(result: OverQuota, quotas: PublishQuotas) -> QuotaExceeded:
+    if result.quota == "backlog":
+        return QuotaExceeded(
+            f"the tenant has {quotas.backlog_max} unfinished deliveries or more; "
+            "publish when some of them have ended",
+            retry_after_seconds=limits.BACKLOG_RETRY_AFTER_SECONDS,
+        )
+    return QuotaExceeded(
+        f"the tenant may publish {quotas.events_per_second} events a second",
+        retry_after_seconds=_RETRY_AFTER_SECONDS,
+    )
+
+
+def _conflict(publication: Publication, result: Conflicting) -> Refusal:
     if publication.idempotency_key is not None:
         return IdempotencyKeyReused("this Idempotency-Key was used for an event with other content")
     return EventIdConflict(f"the event id {result.event_id} is taken by an event of other content")

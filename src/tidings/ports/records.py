@@ -31,7 +31,10 @@ class SubscriptionRecord(msgspec.Struct, frozen=True):
 
 
 class DeliveryRecord(msgspec.Struct, frozen=True):
-    """A delivery as people look at it, pending or finished. `replay_count` is its round."""
+    """A delivery as people look at it, pending or finished. `replay_count` is its round.
+
+    `hops` are those of its event.
+    """
 
     delivery_id: str
     tenant_id: str
@@ -44,6 +47,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
     next_attempt_at_ms: int | None
     finished_at_ms: int | None
     reason: DeadLetterReason | None
+    hops: int = 0
 
 
 class EventRecord(msgspec.Struct, frozen=True):
@@ -129,7 +133,8 @@ class QueuePage(msgspec.Struct, frozen=True):
 
 
 class StoredBody(msgspec.Struct, frozen=True, gc=False):
-    """The frozen body of an event, with the id that goes into `webhook-id`."""
+    """The frozen body of an event, with what goes into `webhook-id` and `webhook-hops`."""
 
     event_id: str
     body: bytes
+    hops: int = 0

@@ -161,11 +161,15 @@ class ConfigurationStore(Protocol):
 class EventStore(Protocol):
     """What publishers told us."""
 
-    async def accept_events(self, events: Sequence[NewEvent], *, now_ms: int) -> list[AcceptResult]:
+    async def accept_events(
+        self, events: Sequence[NewEvent], *, now_ms: int, backlog_max: int | None = None
+    ) -> list[AcceptResult]:
         """Make a prefix of the events durable, each with a delivery for everybody who wants it.
 
         Takes at least one event, and stops early when a transaction would grow too large. Repeats,
-        also those within the batch, are answered with the first result.
+        also those within the batch, are answered with the first result, whatever the quotas. A new
+        event gets `OverQuota` when it is over the rate, or when somebody wants it and its tenant
+        has `backlog_max` unfinished deliveries or more, counted exactly.
         """
         ...
 

@@ -48,6 +48,11 @@ def _whole(default: int, low: int, high: int, meaning: str) -> Any:
     return _setting(default, meaning, takes, ge=low, le=high)
 
 
+def _limit(high: int, meaning: str) -> Any:
+    takes = f"a whole number from 1 to {high:,}"
+    return _setting(None, meaning, takes, shown="no limit", ge=1, le=high)
+
+
 def _days(default: float, high: int, meaning: str) -> Any:
     takes = f"a number of days above 0, up to {high:,}"
     return _setting(default, meaning, takes, gt=0, le=high, allow_inf_nan=False)
@@ -188,6 +193,22 @@ class Settings(BaseModel):
     )
     subscriptions_max: int = _whole(
         100_000, 1, 10_000_000, "How many subscriptions a tenant may have."
+    )
+    events_per_second_max: int | None = _limit(
+        1_000_000,
+        "How many events a tenant may publish in a second, those in batches counted singly; after "
+        "a quiet time as many at once as in 10 seconds. Repeats of accepted events are answered "
+        "all the same.",
+    )
+    backlog_max: int | None = _limit(
+        1_000_000_000,
+        "How many unfinished deliveries a tenant may have, held and paused ones included. While it "
+        "has so many or more, its new events are refused unless nobody wants them.",
+    )
+    key_requests_per_second_max: int | None = _limit(
+        1_000_000,
+        "How many requests an API key may make in a second, a batch counted once; after a quiet "
+        "time as many at once as in 10 seconds.",
     )
     log_level: LogLevel = _one_of("info", LogLevel, "From which level on the server logs.")
     log_format: LogFormat = _one_of(

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.support.stores import STORES, StoreOpener
 from tests.support.values import NOW_MS, TENANT, a_result, a_subscription, an_event
 from tidings.core.delivery import Delivery, DeliveryStatus, Ending, Turn, ending_of
-from tidings.core.event import Accepted, Conflicting, NewEvent
+from tidings.core.event import Accepted, AcceptResult, Conflicting, NewEvent, OverQuota
 from tidings.core.refusals import Refusal
 from tidings.core.subscription import Status
 from tidings.ports.records import DeliveryFilter
@@ -74,8 +74,11 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         wanted=st.lists(st.tuples(names, st.booleans(), st.sampled_from("kx-")), max_size=6),
         event_type=st.sampled_from(("a.b", "a.b", "other")),
+        room=st.sampled_from((None, None, -1, 0, 1, 3)),
     )
-    def accept(self, wanted: list[tuple[str | None, bool, str]], event_type: str) -> None:
+    def accept(
+        self, wanted: list[tuple[str | None, bool, str]], event_type: str, room: int | None
+    ) -> None:
         events = [
             an_event(
                 event_type,
@@ -85,10 +88,23 @@ class StoreMachine(RuleBasedStateMachine):
             )
             for name, usual, key in wanted
         ]
-        answers = self.do(self.store.accept_events(events, now_ms=self.now_ms)) if events else []
+        backlog = len(self.rows)
+        backlog_max = None if room is None else max(0, backlog + room)
+        answers: list[AcceptResult] = []
+        if events:
+            answers = self.do(
+                self.store.accept_events(events, now_ms=self.now_ms, backlog_max=backlog_max)
+            )
         assert len(answers) == len(events)
         for event, answer in zip(events, answers, strict=True):
-            self._check_answer(event, answer)
+            is_new = event.event_id not in self.contents
+            is_full = backlog_max is not None and backlog >= backlog_max
+            assert not (isinstance(answer, OverQuota) and not (is_new and is_full))
+            if isinstance(answer, Accepted) and is_new and answer.deliveries:
+                assert not is_full
+                backlog += answer.deliveries
+            if not isinstance(answer, OverQuota):
+                self._check_answer(event, answer)
 
     @rule(where=anywhere, turn=endings, wait_ms=st.integers(0, 1_000))
     def record(self, where: int, turn: Turn | None, wait_ms: int) -> None:

@@ -148,11 +148,11 @@ def shown_history(history: DeliveryHistory) -> DeliveryWithAttempts:
     record = history.delivery
     return DeliveryWithAttempts(
         **msgspec.structs.asdict(shown_delivery(record)),
-        attempts=[shown_attempt(one, record.event_id) for one in history.attempts],
+        attempts=[shown_attempt(one, record.event_id, record.hops) for one in history.attempts],
     )
 
 
-def shown_attempt(attempt: Attempt, event_id: str) -> ShownAttempt:
+def shown_attempt(attempt: Attempt, event_id: str, hops: int = 0) -> ShownAttempt:
     """An attempt as it is answered, its request told anew from what is known of it."""
     body, encoding = _readable(attempt.response_body)
     return ShownAttempt(
@@ -170,6 +170,7 @@ def shown_attempt(attempt: Attempt, event_id: str) -> ShownAttempt:
             "webhook-id": event_id,
             "webhook-timestamp": str(attempt.started_at_ms // 1_000),
             "webhook-signature": HIDDEN,
+            **({"webhook-hops": str(hops)} if hops else {}),
             **dict.fromkeys(attempt.custom_header_names, HIDDEN),
         },
         response_headers={

@@ -36,12 +36,12 @@ from tidings.storage.sqlite.transaction import Transaction
 
 _PENDING_SELECT = (
     "SELECT d.delivery_id, d.tenant_id, d.subscription_id, e.event_id, e.event_type, 'pending',"
-    " d.attempt_count, d.round, d.due_at_ms, NULL, NULL"
+    " d.attempt_count, d.round, d.due_at_ms, NULL, NULL, e.hops"
     " FROM delivery d CROSS JOIN event e ON e.seq = d.event_seq"
 )
 _FINISHED_SELECT = (
     "SELECT d.delivery_id, d.tenant_id, d.subscription_id, e.event_id, e.event_type, d.status,"
-    " d.attempt_count, d.round, NULL, d.finished_at_ms, d.reason"
+    " d.attempt_count, d.round, NULL, d.finished_at_ms, d.reason, e.hops"
     " FROM finished_delivery d CROSS JOIN event e ON e.seq = d.event_seq"
 )
 
@@ -146,7 +146,7 @@ class SqliteDeliveries(SqliteBase):
 
 def _record_of(row: Row) -> DeliveryRecord:
     reason = None if row[10] is None else DeadLetterReason(row[10])
-    members: Row = (*row[:5], DeliveryStatus(row[5]), *row[6:10], reason)
+    members: Row = (*row[:5], DeliveryStatus(row[5]), *row[6:10], reason, row[11])
     return DeliveryRecord(*members)
 
 

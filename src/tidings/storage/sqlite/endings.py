@@ -16,6 +16,7 @@ def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: 
         return
     execute_many(tx.db, "DELETE FROM delivery WHERE seq IN (", [(row.seq,) for row in rows], ")")
     insert_finished(tx.db, [finished_row(row, ending, now_ms) for row in rows])
+    tx.backlog.removed(rows)
     tx.ended.extend(rows)
     for row in rows:
         following = next_in_lane(tx.db, row)

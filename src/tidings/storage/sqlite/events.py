@@ -13,6 +13,7 @@ from tidings.core.event import (
     Conflicting,
     Event,
     NewEvent,
+    OverQuota,
 )
 from tidings.core.identifier import lowest_seq
 from tidings.core.refusals import NotFound
@@ -34,10 +35,14 @@ _Key = tuple[str, str]
 class SqliteEvents(SqliteBase):
     """The event part of the store port."""
 
-    async def accept_events(self, events: Sequence[NewEvent], *, now_ms: int) -> list[AcceptResult]:
+    async def accept_events(
+        self, events: Sequence[NewEvent], *, now_ms: int, backlog_max: int | None = None
+    ) -> list[AcceptResult]:
         """See `EventStore`."""
         self._keep_reserve()
-        return await self.write(lambda tx: _Acceptance(tx, self.chance, now_ms).accept(events))
+        return await self.write(
+            lambda tx: _Acceptance(tx, self.chance, now_ms, backlog_max).accept(events)
+        )
 
     def _keep_reserve(self) -> None:
         """Take nothing new when the disk is nearly full: the results of what is accepted need room.
@@ -96,10 +101,10 @@ class SqliteEvents(SqliteBase):
                 db,
                 "WITH wanted (wanted_seq) AS (",
                 [(seq,) for seq in event_seqs],
-                ") SELECT seq, event_id, body FROM wanted JOIN event ON seq = wanted_seq"
+                ") SELECT seq, event_id, body, hops FROM wanted JOIN event ON seq = wanted_seq"
                 " WHERE length(body) > 0",
             )
-            return {seq: StoredBody(event_id, body) for seq, event_id, body in rows}
+            return {seq: StoredBody(*stored) for seq, *stored in rows}
 
         return await self.read(read)
 
@@ -141,16 +146,21 @@ def new_delivery(
 def insert_deliveries(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
     """Put rows into the queue and note that they arrived."""
     execute_many(tx.db, "INSERT INTO delivery", [delivery_row(one) for one in deliveries])
+    tx.backlog.inserted(deliveries)
     tx.arrived.extend(deliveries)
 
 
 class _Acceptance:
     """One batch of events on its way into the tables."""
 
-    def __init__(self, tx: Transaction, chance: Chance, now_ms: int) -> None:
+    def __init__(
+        self, tx: Transaction, chance: Chance, now_ms: int, backlog_max: int | None
+    ) -> None:
         self._tx = tx
         self._chance = chance
         self._now_ms = now_ms
+        self._backlog_max = backlog_max
+        self._backlogs: dict[str, int] = {}
         self._answered: dict[_Key, tuple[bytes, Accepted]] = {}
         self._events: list[Row] = []
         self._keys: list[Row] = []
@@ -194,13 +204,30 @@ class _Acceptance:
             if content_hash != event.content_hash:
                 return Conflicting(accepted.event_id)
             return accepted
-        return self._take(event)
+        if event.is_over_rate:
+            return OverQuota("events_per_second")
+        wanting = self._tx.routing.wanting(event.tenant_id, event.event_type)
+        if wanting and not self._has_room(event.tenant_id, len(wanting)):
+            return OverQuota("backlog")
+        return self._take(event, wanting)
 
-    def _take(self, event: NewEvent) -> Accepted:
+    def _has_room(self, tenant_id: str, deliveries: int) -> bool:
+        """Whether the tenant may begin deliveries; if so they count from now on."""
+        if self._backlog_max is None:
+            return True
+        # What this batch begins is put into the queue, and noted, at its end.
+        backlog = self._backlogs.get(tenant_id)
+        if backlog is None:
+            backlog = self._tx.backlog.of(tenant_id)
+        if backlog >= self._backlog_max:
+            return False
+        self._backlogs[tenant_id] = backlog + deliveries
+        return True
+
+    def _take(self, event: NewEvent, wanting: Sequence[Subscription]) -> Accepted:
         """Let a new event in, with a delivery for everybody who wants it."""
         tx, now_ms = self._tx, self._now_ms
         seq = tx.next_seq(now_ms)
-        wanting = tx.routing.wanting(event.tenant_id, event.event_type)
         for subscription in wanting:
             self._deliveries.append(
                 new_delivery(
@@ -223,6 +250,7 @@ class _Acceptance:
                 event.occurred_at,
                 event.ordering_key,
                 event.body,
+                event.hops,
             )
         )
         keys = {event.event_key, event.event_id}
@@ -237,7 +265,7 @@ class _Acceptance:
         for key in keys:
             self._answered[event.tenant_id, key] = (event.content_hash, repeat)
         if wanting:
-            tx.bodies[seq] = StoredBody(event.event_id, event.body)
+            tx.bodies[seq] = StoredBody(event.event_id, event.body, event.hops)
         return accepted
 
     def _insert(self) -> None:

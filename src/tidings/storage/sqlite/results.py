@@ -56,7 +56,9 @@ def _remove(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:
     """Remove rows that have ended; answers those that were there to be removed."""
     rows = [(one.seq, one.attempt_count - 1) for one in deliveries]
     sql = "DELETE FROM delivery WHERE (seq, attempt_count) IN ("
-    return {row[0] for row in execute_many(tx.db, sql, rows, ") RETURNING seq")}
+    removed = {row[0] for row in execute_many(tx.db, sql, rows, ") RETURNING seq")}
+    tx.backlog.removed({one.seq: one for one in deliveries if one.seq in removed}.values())
+    return removed
 
 
 def _reschedule(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:

@@ -119,5 +119,7 @@ def _erase_deliveries(tx: Transaction, tenant_id: str, limit: int) -> int:
     )
     for row in gone:
         tx.db.execute("DELETE FROM attempt WHERE delivery_id = ?", (row[1],))
-    tx.ended.extend(delivery_of(row) for row in gone)
-    return len(gone)
+    rows = [delivery_of(row) for row in gone]
+    tx.backlog.removed(rows)
+    tx.ended.extend(rows)
+    return len(rows)

@@ -15,6 +15,7 @@ from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
 from tidings.ports.records import ApiKey, Replay, StoredBody
 from tidings.ports.store import Committed, Recorded, Result, StoreUnavailable
+from tidings.storage.sqlite.backlog import Backlog
 from tidings.storage.sqlite.connection import UNAVAILABLE, our_words
 
 TRANSACTION_MS_MAX: Final = 10.0
@@ -26,6 +27,7 @@ class Transaction:
 
     __slots__ = (
         "arrived",
+        "backlog",
         "bodies",
         "db",
         "ended",
@@ -42,6 +44,7 @@ class Transaction:
     def __init__(self, db: apsw.Connection, routing: Routing, last_seq: int) -> None:
         self.db = db
         self.routing = routing
+        self.backlog = Backlog(db)
         self.last_seq = last_seq
         self.forget()
 
@@ -157,6 +160,7 @@ class Transactions:
         except _UNAVAILABLE_OR_STORE as fault:
             raise StoreUnavailable(str(fault)) from fault
         except Exception as fault:  # noqa: BLE001 - it is handed to whoever asked for the write
+            tx.backlog.undo()
             if tx.subscriptions:
                 self._routing_is_stale = True
             if is_alone:
@@ -169,6 +173,7 @@ class Transactions:
             return Written(fault=fault)
         if not is_alone:
             self._db.execute("RELEASE one_write")
+        tx.backlog.keep()
         return Written(value, changes=tx.notes())
 
     def _refresh_routing(self) -> None:
@@ -177,8 +182,9 @@ class Transactions:
             self._routing_is_stale = False
 
     def _roll_back(self) -> None:
-        # What was not committed may have changed the routing; the numbers drawn are only skipped.
+        # What was not committed may have changed both; the numbers drawn are only skipped.
         self._routing_is_stale = True
+        self._tx.backlog.forget()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
