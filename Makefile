@@ -14,7 +14,7 @@ lock := .venv/bin/uv pip compile pyproject.toml --quiet --upgrade --universal \
 # A hijacked release is usually found within days: take nothing younger than a week.
 lock += --exclude-newer "7 days"
 
-.PHONY: help demo serve test check lint format fuzz bench docs lock clean runtime dev
+.PHONY: help demo serve test check lint format fuzz security bench docs lock clean runtime dev
 
 help: ## print this list (default)
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,8 +40,12 @@ format: dev ## format the code and mend what can be mended safely
 	@$(python) -m ruff check --fix --exit-zero
 	@$(python) -m ruff format
 
-fuzz: dev ## try the parsers for minutes, with far more nonsense than the tests do
-	@$(python) -m pytest tests/fuzz -n $(WORKERS) --hypothesis-profile fuzz --timeout 0 $(ARGS)
+fuzz: dev ## try the parsers and the API for minutes, with far more nonsense than the tests do
+	@$(python) -m pytest tests/fuzz tests/api/test_schemathesis.py -n $(WORKERS) \
+		--hypothesis-profile fuzz --timeout 0 $(ARGS)
+
+security: dev ## count what the tests of security try, for the table in docs/security.md
+	@$(python) -m tools.security_counts
 
 bench: dev ## run the benchmarks and print their tables
 	@$(python) -m bench $(ARGS)

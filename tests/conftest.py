@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support import tally
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -14,6 +17,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("tidings")
+# How hard `make fuzz` tries: for minutes.
+settings.register_profile("fuzz", settings.get_profile("tidings"), max_examples=5_000)
 
 
 def pytest_configure() -> None:
@@ -21,3 +26,14 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith("TIDINGS_") or name.lower() in _PROXIES:
             del os.environ[name]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Count what this test tries for its family."""
+    tally.begin(item.nodeid.partition("::")[0])
+
+
+def pytest_sessionfinish() -> None:
+    """Leave the counts to whoever asked for them."""
+    tally.leave()

@@ -15,7 +15,7 @@ _HEAD = "POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/j
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """A server with the API."""
     with api_server(tmp_path_factory.mktemp("bounded")) as one:
-        yield one
+        yield one.host, one.port
 
 
 def _request(data_bytes: int) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import tally
 from tests.support.dns_server import DnsServer
 from tests.support.server import Server
 
@@ -109,10 +110,16 @@ def reached(dns: DnsServer, listeners: dict[str, Listener], server: Server) -> I
         one.statuses.clear()
     dns.names = {NAME: [GOOD]}
     dns.asked.clear()
-    yield lambda: listeners[GOOD].connections + listeners[OTHER_GOOD].connections
+
+    def right() -> int:
+        return listeners[GOOD].connections + listeners[OTHER_GOOD].connections
+
+    yield right
     wrong = {name: one.connections for name, one in listeners.items() if name in BAD}
     for subscription in server.call("GET", "/webhook-subscriptions")["items"]:
         server.client.delete(f"/webhook-subscriptions/{subscription['subscriptionId']}")
+    tally.count("connections to refused addresses", sum(wrong.values()))
+    tally.count("requests that reached an address that may be called", right())
     assert not any(wrong.values()), wrong
 
 
@@ -124,6 +131,7 @@ def trial(server: Server, subscription: Any) -> Any:
 
 def expect_blocked(attempt: Any) -> None:
     assert (attempt["outcome"], attempt["errorClass"]) == ("blocked", "blocked_address"), attempt
+    tally.count("requests that were blocked")
     assert attempt["statusCode"] is None
     assert not any(one in attempt["errorDetail"] for one in BAD), attempt["errorDetail"]
 

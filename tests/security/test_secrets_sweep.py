@@ -18,6 +18,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from tests.support import tally
 from tests.support.server import Server
 from tidings.signing import SECRET_PREFIX, encode_key
 
@@ -66,15 +67,24 @@ class Sweep:
     def leaks(self, secret: str, *, but_in: Sequence[str] = ()) -> list[str]:
         """Where a secret stands, but for the places where it may."""
         wanted = forms(secret)
+        searched = {
+            place: parts
+            for place, parts in self.found.items()
+            if not place.startswith(tuple(but_in))
+        }
+        tally.count("texts searched for a form of a secret", len(wanted) * len(searched))
         return sorted(
-            {
-                f"{place}: {form}"
-                for place, parts in self.found.items()
-                if not place.startswith(tuple(but_in))
-                for form, text in wanted.items()
-                if any(text in part for part in parts)
-            }
+            f"{place}: {form}"
+            for place, parts in searched.items()
+            for form, text in wanted.items()
+            if any(text in part for part in parts)
         )
+
+    def expect_none(self, secret: str, *, but_in: Sequence[str] = ()) -> None:
+        """Fail if a secret stands anywhere but where it may."""
+        leaks = self.leaks(secret, but_in=but_in)
+        tally.count("secrets found", len(leaks))
+        assert not leaks
 
 
 class Wiretap(socketserver.ThreadingTCPServer):
@@ -313,12 +323,12 @@ def test_no_secret_leaves_but_where_it_must(server: Server, wiretap: Wiretap, sw
     assert len(sweep.found["the file tidings.db"]) == 2
     for name, secret in SECRETS.items():
         assert sweep.leaks(secret), f"the search does not find {name} where it is shown"
-        assert not sweep.leaks(secret, but_in=["shown by"]), name
+        sweep.expect_none(secret, but_in=["shown by"])
     assert sweep.leaks(HEADER_VALUE) == ["sent to the receiver: text"]
-    assert not sweep.leaks(ADMIN_KEY)
-    assert not sweep.leaks(encode_key(ENCRYPTION_KEY))
+    sweep.expect_none(ADMIN_KEY)
+    sweep.expect_none(encode_key(ENCRYPTION_KEY))
     assert sweep.leaks(new_key)
-    assert not sweep.leaks(new_key, but_in=["shown by the API"])
+    sweep.expect_none(new_key, but_in=["shown by the API"])
 
 
 @pytest.mark.timeout(120)
@@ -339,9 +349,9 @@ def test_a_server_with_another_encryption_key_does_not_start_and_tells_nothing(
         ).start()
     keep_files(sweep, server)
     assert wiretap.requests == 0
-    assert not sweep.leaks(STRONG, but_in=["shown by the API"])
-    assert not sweep.leaks(HEADER_VALUE)
-    assert not sweep.leaks(ADMIN_KEY)
+    sweep.expect_none(STRONG, but_in=["shown by the API"])
+    sweep.expect_none(HEADER_VALUE)
+    sweep.expect_none(ADMIN_KEY)
 
 
 @pytest.mark.parametrize("secret", [*SECRETS.values(), HEADER_VALUE, ADMIN_KEY])

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
@@ -13,15 +14,32 @@ from tests.support.api_world import api_world
 from tidings.api.bounded_http import BoundedHttp
 
 
+@dataclass
+class ApiServer:
+    """Where it listens, and a key that may do everything."""
+
+    host: str
+    port: int
+    key: str
+
+    @property
+    def url(self) -> str:
+        """Its address as clients write it."""
+        return f"http://{self.host}:{self.port}"
+
+
 @contextmanager
-def api_server(folder: Path) -> Iterator[tuple[str, int]]:
-    """Serve a fresh API, in development mode, with one subscription; answers where."""
+def api_server(folder: Path, *, is_dev: bool = True) -> Iterator[ApiServer]:
+    """Serve a fresh API with one subscription."""
     listening = socket.create_server(("127.0.0.1", 0))
     servers: list[uvicorn.Server] = []
+    keys: list[str] = []
     is_up = threading.Event()
 
     async def serve() -> None:
-        async with api_world(folder) as world:
+        async with api_world(folder, is_dev=is_dev) as world:
+            keys.append(await world.key())
+            world.client = world.caller(keys[0])
             await world.subscribe()
             config = uvicorn.Config(
                 world.app, http=BoundedHttp, log_config=None, lifespan="off", access_log=False
@@ -35,7 +53,7 @@ def api_server(folder: Path) -> Iterator[tuple[str, int]]:
     assert is_up.wait(10)
     host, port = listening.getsockname()
     try:
-        yield host, port
+        yield ApiServer(host, port, keys[0])
     finally:
         servers[0].should_exit = True
         thread.join()

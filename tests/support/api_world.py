@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from tests.support import tally
 from tests.support.jumping_clock import JumpingClock
 from tidings.api.app import create_app
 from tidings.api.services import ApiSettings, Services
@@ -73,13 +74,16 @@ class ApiWorld:
         self.clients: list[httpx2.AsyncClient] = []
         self.client = self.caller()
 
-    def caller(self, key: str | None = None, **options: Any) -> httpx2.AsyncClient:
+    def caller(
+        self, key: str | None = None, *, is_counted: bool = True, **options: Any
+    ) -> httpx2.AsyncClient:
         """A client that calls with a key, or without one."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=self.app),
             base_url="http://localhost:8080",
             headers=headers,
+            event_hooks={"response": [_count] if is_counted else []},
             **options,
         )
         self.clients.append(client)
@@ -143,6 +147,14 @@ class ApiWorld:
 
     async def _readiness(self) -> list[str]:
         return self.reasons_not_ready
+
+
+async def _count(answer: httpx2.Response) -> None:
+    code = None
+    if answer.is_error:
+        await answer.aread()
+        code = answer.json().get("code") if answer.content else None
+    tally.count_answer(answer.status_code, code)
 
 
 def _attempt(

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from tests.support import tally
 from tests.support.hostile_receiver import HostileReceiver
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.attempt import Answer
@@ -85,9 +86,11 @@ class Client:
         seconds: float = 10.0,
         headers: Sequence[tuple[str, str]] = (),
     ) -> Answer:
-        return await self.transport.send(
+        answer = await self.transport.send(
             OutboundRequest("sub_1", url, (*HEADERS, *headers), body, seconds)
         )
+        tally.count(answer.error_class or f"a status in the {(answer.status_code or 0) // 100}00s")
+        return answer
 
     async def close(self) -> None:
         if self._current is not None:
