@@ -156,7 +156,8 @@ def _problems() -> Iterator[str]:
         "Problems",
         "Every answer that is not a success is `application/problem+json`\n"
         "([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)). Programs go by `code`, people by\n"
-        "`detail`; `errors` says which members of a body are wrong.",
+        "`detail`; `errors` says which members of a body are wrong, and `errorClass` why an\n"
+        "endpoint did not prove that it wants events.",
     )
     yield from _table("status", "code", "title", "meaning")
     known = [(status_of(one), one.code, one.title, _about(one)) for one in _leaves(Refusal)]
@@ -240,7 +241,10 @@ def _subscription_states() -> Iterator[str]:
     yield from _head(
         "A subscription's states",
         "Every change that is possible; any other is refused with `invalid_state`. What they mean\n"
-        "stands in [the guide](../guides/subscriptions.md#states).",
+        "stands in [the guide](../guides/subscriptions.md#states). A subscription begins as\n"
+        "`pending_verification` where [endpoints must prove](../guides/verification.md) that they\n"
+        "want events, and only there does it start over: when its callback URL is changed, and\n"
+        "when it is resumed without ever having been proven.",
     )
     yield from _diagram(
         subscription.Status.ACTIVE,

@@ -31,6 +31,7 @@ from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
+from tidings.operations.trials import Trials
 from tidings.ports.store import StoreUnavailable
 from tidings.settings import Settings
 from tidings.storage.sealing import KEY_BYTES, Sealer
@@ -158,17 +159,8 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
             ),
             access=access,
             publisher=publisher,
-            subscriptions=Subscriptions(
-                store,
-                clock,
-                chance,
-                SubscriptionRules(
-                    rules,
-                    SecretRules(are_strong_only=settings.require_strong_secrets),
-                    settings.subscriptions_max,
-                ),
-                sender.trial,
-            ),
+            subscriptions=Subscriptions(store, clock, chance, _subscription_rules(settings, rules)),
+            trials=Trials(store, clock, chance, sender.trial, verification=settings.verification),
             inspection=Inspection(store),
             replays=Replays(store, clock, chance, engine.is_in_flight),
             tenants=Tenants(store, clock),
@@ -244,6 +236,15 @@ def _address_rules(settings: Settings, *, is_dev: bool) -> AddressRules:
         allowed_ports=frozenset(settings.allowed_ports),
         own_origins=frozenset({(own.hostname or settings.host, own_port)}),
         allow_http=settings.allow_http or is_dev,
+    )
+
+
+def _subscription_rules(settings: Settings, addresses: AddressRules) -> SubscriptionRules:
+    return SubscriptionRules(
+        addresses,
+        SecretRules(are_strong_only=settings.require_strong_secrets),
+        settings.subscriptions_max,
+        settings.verification,
     )
 
 

@@ -34,7 +34,8 @@ _WISH: Final = (
 _SUBSCRIPTION: Final = (
     "subscriptionId tenantId eventType callbackUrl secret standardWebhooksSecret status"
     " disabledReason health description filter headerNames payloadFormat thinAboveBytes"
-    " orderingEnabled retryPolicy rateLimitPerSecond timeoutSeconds metadata createdAt updatedAt"
+    " orderingEnabled retryPolicy rateLimitPerSecond timeoutSeconds metadata verifiedAt createdAt"
+    " updatedAt"
 )
 _EVENT: Final = "eventId tenantId eventType occurredAt orderingKey createdAt"
 _DELIVERY: Final = (
@@ -93,7 +94,8 @@ TABLE: Final = (
         query="tenantId", answer=_SUBSCRIPTION, gives="ETag"),
     Row("POST", _SUB + "/disable", "subscriptions:write", "200 404",
         query="tenantId", answer=_SUBSCRIPTION, gives="ETag"),
-    Row("POST", _SUB + "/verify", "subscriptions:write", ""),
+    Row("POST", _SUB + "/verify", "subscriptions:write", "200 404 409",
+        query="tenantId", answer=_SUBSCRIPTION, gives="ETag"),
     Row("POST", _SUB + "/replay", "deliveries:replay", "202 404 409",
         query="tenantId", body="since until eventType only dryRun tenantId",
         answer="replayId deliveries"),

@@ -3,12 +3,13 @@
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Ended, Run
-from tests.support.receiver import Receiver
+from tests.support.receiver import Receiver, Reply
 from tests.support.server import Server
 
 
@@ -120,6 +121,30 @@ def test_a_subscription_is_paused_resumed_and_disabled(tidings: Run, receiver: R
         out = tidings("subscriptions", change, subscription_id).out
         assert out == f"{subscription_id} is {state}.\n"
     assert "invalid_state" in tidings("subscriptions", "pause", subscription_id, code=5).err
+
+
+def test_an_endpoint_proves_that_it_wants_events(
+    run: Run, receiver: Receiver, tmp_path: Path
+) -> None:
+    server = Server(tmp_path / "data", VERIFICATION="required").start()
+    try:
+        made = run(
+            *("subscriptions", "create", "order.*", f"{receiver.url}/proof", "--json"),
+            SERVER=server.url,
+        )
+        subscription_id = json.loads(made.out)["subscriptionId"]
+        verify = ("subscriptions", "verify", subscription_id)
+        refused = run(*verify, SERVER=server.url)
+        assert (refused.code, refused.out) == (5, "")
+        assert "its answer did not say the challenge back" in refused.err
+        receiver.answer = lambda sent: Reply(
+            body=json.loads(sent.body)["data"]["challenge"].encode()
+        )
+        assert run(*verify, SERVER=server.url).out == f"{subscription_id} is active.\n"
+    finally:
+        receiver.answer = lambda _: Reply()
+        server.client.close()
+        server.stop()
 
 
 def test_a_secret_is_rotated(tidings: Run, receiver: Receiver) -> None:

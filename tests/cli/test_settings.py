@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tidings.core.verification import Verification
 from tidings.settings import PREFIX, Settings, SettingsRefused, what_it_takes, without_settings
 
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -41,6 +42,7 @@ def test_values_are_taken() -> None:
         ENCRYPTION_KEY=KEY,
         PUBLIC_URL="https://api.example.com/",
         RETENTION_DAYS="0.5",
+        VERIFICATION="required",
     )
     assert settings.allowed_networks == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     assert settings.allowed_callback_hosts == ("a.example.com", "b.example.com")
@@ -49,6 +51,7 @@ def test_values_are_taken() -> None:
     assert settings.encryption_key_bytes == bytes(range(32))
     assert settings.public_url == "https://api.example.com"
     assert settings.retention_days == 0.5
+    assert settings.verification is Verification.REQUIRED
 
 
 @pytest.mark.parametrize(
@@ -127,6 +130,7 @@ def test_other_variables_are_none_of_our_business() -> None:
         ("SERVER", "127.0.0.1:8080"),
         ("SUBSCRIPTIONS_MAX", "-1"),
         ("VERIFICATION", "maybe"),
+        ("VERIFICATION", "REQUIRED"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_line_that_names_it_and_what_is_taken(
@@ -143,7 +147,6 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it_and_what_is_taken(
         ("DATABASE_URL", "postgresql://tidings@db/tidings"),
         ("EGRESS_PROXY", "http://proxy.example.com:3128"),
         ("ROLE", "worker"),
-        ("VERIFICATION", "required"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_as_such(name: str, value: str) -> None:

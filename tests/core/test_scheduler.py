@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.scheduler_world import SchedulerWorld
 from tidings.core.attempt import Answer
+from tidings.core.commands import Settle
 from tidings.core.health import HealthState
 from tidings.core.limits import HEALTH_OPENS_AFTER_FAILURES, HEALTH_OPENS_AFTER_MS
 from tidings.core.retry import RetryPolicy
@@ -121,3 +122,19 @@ def test_slots_are_never_exceeded() -> None:
         world.step()
         assert world.scheduler.attempts_in_flight <= 3
         world.flow(OK)
+
+
+def test_what_waits_for_a_proof_is_held_and_neither_ended_nor_sent() -> None:
+    world = SchedulerWorld()
+    world.subscribe("moving", retry_policy=RetryPolicy((10.0,) * 20))
+    world.publish("moving", 3)
+    world.flow(ERROR)
+    world.change("moving", Change.START_OVER)
+    world.tell(len(world.untold))
+    assert not any(isinstance(one, Settle) for one in world.scheduler.take_commands())
+    world.now_ms += 60_000
+    assert world.flow(OK) == []
+    assert len(world.table.rows) == 3
+    world.change("moving", Change.VERIFY)
+    assert len(world.drain(OK)) == 3
+    assert world.table.rows == {}

@@ -65,6 +65,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     def disable_or_resume(self, name: str, change: Change) -> None:
         self._change(name, change)
 
+    @rule(name=names, change=st.sampled_from((Change.START_OVER, Change.VERIFY, Change.VERIFY)))
+    def start_over_or_verify(self, name: str, change: Change) -> None:
+        self._change(name, change)
+
     @rule(name=names)
     def delete(self, name: str) -> None:
         if name == "other":
@@ -164,6 +168,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         world = self.world
         for name in NAMES:
             self._change(name, Change.RESUME)
+            self._change(name, Change.VERIFY)
         world.drain()
         assert not world.table.rows, "rows that nobody sends"
         assert world.scheduler.rows_in_memory == 0, "rows that are remembered for ever"

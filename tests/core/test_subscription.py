@@ -31,18 +31,35 @@ def test_a_deleted_subscription_never_comes_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "takes_events", "may_send"),
+    ("status", "takes_events", "may_send", "is_over"),
     [
-        (Status.ACTIVE, True, True),
-        (Status.PAUSED, True, False),
-        (Status.DISABLED, False, False),
-        (Status.PENDING_VERIFICATION, False, False),
-        (Status.DELETED, False, False),
+        (Status.ACTIVE, True, True, False),
+        (Status.PAUSED, True, False, False),
+        (Status.DISABLED, False, False, True),
+        (Status.PENDING_VERIFICATION, False, False, False),
+        (Status.DELETED, False, False, True),
     ],
 )
-def test_what_each_state_allows(status: Status, takes_events: bool, may_send: bool) -> None:
-    subscription = a_subscription(status=status)
-    assert (subscription.takes_events, subscription.may_send) == (takes_events, may_send)
+def test_what_each_state_allows(
+    status: Status, takes_events: bool, may_send: bool, is_over: bool
+) -> None:
+    one = a_subscription(status=status)
+    assert (one.takes_events, one.may_send, one.is_over) == (takes_events, may_send, is_over)
+
+
+def test_nothing_is_sent_to_an_unproven_endpoint_whatever_is_asked_of_its_state() -> None:
+    ways_out = {
+        change: after
+        for (status, change), after in TRANSITIONS.items()
+        if status is Status.PENDING_VERIFICATION
+    }
+    sending = [change for change, after in ways_out.items() if after is Status.ACTIVE]
+    assert sending == [Change.VERIFY]
+
+
+def test_what_waits_for_a_proof_says_what_to_do() -> None:
+    with pytest.raises(InvalidState, match="verify it first"):
+        status_after(Status.PENDING_VERIFICATION, Change.RESUME)
 
 
 def test_secrets_sign_until_they_expire() -> None:

@@ -1,7 +1,7 @@
 """The API in the test's own process: real store, no engine, so that deliveries stay as they are."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from tests.support.jumping_clock import JumpingClock
 from tidings.api.app import create_app
 from tidings.api.services import ApiSettings, Services
 from tidings.core.addresses import AddressRules
-from tidings.core.attempt import Answer, Attempt, Outcome
+from tidings.core.attempt import Answer, Attempt, Outcome, error_class_of, outcome_of
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
 from tidings.core.subscription import Subscription
+from tidings.core.verification import Verification
 from tidings.operations.access import DEVELOPER, Access, Scope
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import NO_QUOTAS, Publisher, PublishQuotas
@@ -24,6 +25,7 @@ from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
+from tidings.operations.trials import Trials
 from tidings.ports.store import Result
 from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite import SqliteStore, open_store
@@ -46,24 +48,28 @@ class ApiWorld:
         store: SqliteStore,
         clock: JumpingClock,
         settings: ApiSettings,
+        *,
         quotas: PublishQuotas,
         requests_per_second: int | None,
+        verification: Verification,
     ) -> None:
         chance = SystemChance()
         self.store = store
         self.clock = clock
         self.chance = chance
         self.in_flight: set[str] = set()
-        self.tests_sent: list[tuple[Subscription, str, bytes]] = []
+        self.trials_sent: list[tuple[Subscription, str, bytes]] = []
+        self.answer: Callable[[Subscription, bytes], Answer] = lambda *_: Answer(200, body=b"ok")
         self.reasons_not_ready: list[str] = []
         self.access = Access(store, clock, chance, requests_per_second=requests_per_second)
         self.publisher = Publisher(store, clock, chance, quotas)
-        rules = SubscriptionRules(AddressRules(), SecretRules(), subscriptions_max=1_000)
+        rules = SubscriptionRules(AddressRules(), SecretRules(), 1_000, verification)
         self.services = Services(
             settings=settings,
             access=self.access,
             publisher=self.publisher,
-            subscriptions=Subscriptions(store, clock, chance, rules, self._send_test),
+            subscriptions=Subscriptions(store, clock, chance, rules),
+            trials=Trials(store, clock, chance, self._send_trial, verification=verification),
             inspection=Inspection(store),
             replays=Replays(store, clock, chance, self.in_flight.__contains__),
             tenants=Tenants(store, clock),
@@ -134,16 +140,12 @@ class ApiWorld:
         await self.store.record_results(results)
         return [row.delivery_id for row in page.rows]
 
-    async def _send_test(self, subscription: Subscription, event_id: str, body: bytes) -> Attempt:
-        self.tests_sent.append((subscription, event_id, body))
+    async def _send_trial(self, subscription: Subscription, event_id: str, body: bytes) -> Attempt:
+        self.trials_sent.append((subscription, event_id, body))
+        answer = self.answer(subscription, body)
         now_ms = self.clock.now_ms()
-        return _attempt(
-            self.chance.new_id("att", now_ms),
-            "",
-            Answer(200, body=b"ok"),
-            Outcome.DELIVERED,
-            now_ms,
-        )
+        attempt_id = self.chance.new_id("att", now_ms)
+        return _attempt(attempt_id, "", answer, outcome_of(answer), now_ms)
 
     async def _readiness(self) -> list[str]:
         return self.reasons_not_ready
@@ -169,8 +171,8 @@ def _attempt(
         duration_ms=7,
         outcome=outcome,
         status_code=answer.status_code,
-        error_class=None,
-        error_detail=None,
+        error_class=error_class_of(answer),
+        error_detail=answer.error_detail,
         sent_by="0.1.0",
         custom_header_names=("X-Token",),
         response_headers=(("content-type", "text/plain"), ("set-cookie", "session=1")),
@@ -185,12 +187,20 @@ async def api_world(
     is_dev: bool = True,
     quotas: PublishQuotas = NO_QUOTAS,
     requests_per_second: int | None = None,
+    verification: Verification = Verification.OFF,
     **options: Any,
 ) -> AsyncIterator[ApiWorld]:
     """Everything behind the API on fresh data."""
     store = await open_store(folder / "tidings.db", sealer=Sealer(b"k" * 32), chance=SystemChance())
     settings = ApiSettings(PUBLIC_URL, b"c" * 32, "test", is_dev=is_dev, **options)
-    world = ApiWorld(store, JumpingClock(), settings, quotas, requests_per_second)
+    world = ApiWorld(
+        store,
+        JumpingClock(),
+        settings,
+        quotas=quotas,
+        requests_per_second=requests_per_second,
+        verification=verification,
+    )
     await world.access.load()
     publishing = asyncio.create_task(world.publisher.run())
     try:

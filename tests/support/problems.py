@@ -11,7 +11,7 @@ def expect_problem(answer: httpx2.Response, status: int, code: str) -> Any:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-content-type-options"] == "nosniff"
     problem = answer.json()
-    assert set(problem) - {"errors"} == {"type", "title", "status", "detail", "code"}
+    assert set(problem) - {"errors", "errorClass"} == {"type", "title", "status", "detail", "code"}
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["type"] == f"https://api.example.com/docs#{code}"
     assert problem["title"]

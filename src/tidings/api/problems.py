@@ -152,6 +152,7 @@ class Problems:
             detail=refusal.detail,
             code=refusal.code,
             errors=errors or UNSET,
+            error_class=UNSET if refusal.error_class is None else refusal.error_class,
         )
 
     def answer(self, refusal: Refusal) -> Response:

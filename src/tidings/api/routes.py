@@ -99,7 +99,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("POST", _SUB + "/pause", _WRITE, subscriptions.pause, gives=_ETAG, refuses=_BAD_STATE),
     Route("POST", _SUB + "/resume", _WRITE, subscriptions.resume, gives=_ETAG, refuses=_BAD_STATE),
     Route("POST", _SUB + "/disable", _WRITE, subscriptions.disable, gives=_ETAG),
-    _later("POST", _SUB + "/verify", _WRITE),
+    Route("POST", _SUB + "/verify", _WRITE, subscriptions.verify, gives=_ETAG, refuses=_BAD_STATE),
     Route("POST", _SUB + "/replay", _REPLAY, subscriptions.replay, 202, refuses=_BAD_STATE),
     Route("GET", _SUB + "/deliveries", _DELIVERIES, deliveries.list_of_subscription),
     _later("GET", _SUB + "/stats", _READ),

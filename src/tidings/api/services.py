@@ -10,6 +10,7 @@ from tidings.operations.publish import Publisher
 from tidings.operations.replay import Replays
 from tidings.operations.subscriptions import Subscriptions
 from tidings.operations.tenants import Tenants
+from tidings.operations.trials import Trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Services:
     access: Access
     publisher: Publisher
     subscriptions: Subscriptions
+    trials: Trials
     inspection: Inspection
     replays: Replays
     tenants: Tenants

@@ -36,7 +36,8 @@ from tidings.api.wire.subscriptions import (
 from tidings.core.health import HEALTHY
 from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.subscription import Subscription
-from tidings.operations.subscriptions import FIRST_VERSION, TEST_EVENT_TYPE, IdempotentRequest
+from tidings.operations.subscriptions import FIRST_VERSION, IdempotentRequest
+from tidings.operations.trials import TEST_EVENT_TYPE
 from tidings.ports.records import (
     IdempotentAnswer,
     ReplayScope,
@@ -116,7 +117,8 @@ async def change(
     """Change a webhook subscription by a merge patch.
 
     Unfinished deliveries use the new URL, headers and policy; a new `eventType` concerns later
-    events. With `If-Match` it is changed only in the version that the ETag stands for.
+    events. Where endpoints must prove that they want events, another `callbackUrl` waits for that.
+    With `If-Match` it is changed only in the version that the ETag stands for.
     """
     record = await call.services.subscriptions.change(
         call.tenant(query),
@@ -155,6 +157,18 @@ async def disable(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]
     return _answer(await call.services.subscriptions.disable(tenant_id, call.path_id))
 
 
+async def verify(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+    """Have the endpoint prove that it wants events: the subscription is active then.
+
+    A signed event `tidings.verification` is sent to the callback URL. Its `data.challenge` must
+    come back with a status from 200 to 299, in a JSON object as the member `challenge` or as the
+    whole text. If it does not, nothing changes and the problem's `errorClass` says why. What is
+    proven already is not asked again.
+    """
+    tenant_id = call.tenant(query)
+    return _answer(await call.services.trials.verify(tenant_id, call.path_id))
+
+
 async def show_secrets(call: Call, query: TenantQuery) -> Answer[ShownSecrets]:
     """Get the secrets that sign at this moment."""
     tenant_id = call.tenant(query)
@@ -185,7 +199,7 @@ async def send_test(call: Call, query: TenantQuery, body: SendTestRequest) -> An
         raise ValidationFailed(
             "the body is not valid", faults=[Fault("/data", "it must be a JSON object")]
         )
-    tested = await call.services.subscriptions.test(
+    tested = await call.services.trials.test(
         call.tenant(query, body),
         call.path_id,
         event_type=body.event_type or TEST_EVENT_TYPE,

@@ -106,7 +106,9 @@ def list_subscriptions(
     event_type: Annotated[
         str | None, typer.Option(help="Only those with exactly this event type.")
     ] = None,
-    status: Annotated[str | None, typer.Option(help="active, paused or disabled.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="active, paused, disabled or pending_verification.")
+    ] = None,
     limit: Limit = None,
     cursor: Cursor = None,
 ) -> None:
@@ -200,6 +202,12 @@ def resume(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
 def disable(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
     """Switch a subscription off; what is unfinished becomes dead letters."""
     _turn(remote, screen, subscription_id, "disable")
+
+
+@command(app, "verify")
+def verify(remote: Remote, screen: Screen, subscription_id: _Id) -> None:
+    """Have the endpoint prove that it wants events, by answering a challenge."""
+    _turn(remote, screen, subscription_id, "verify")
 
 
 @command(app, "rotate-secret")

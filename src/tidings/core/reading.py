@@ -61,7 +61,7 @@ class Reading:
         endpoint = self._roster.endpoint(read.subscription_id, now_ms)
         if endpoint is not None:
             endpoint.page_reading = False
-            if endpoint.cursor_seq == read.after_seq and endpoint.subscription.takes_events:
+            if endpoint.cursor_seq == read.after_seq and not endpoint.subscription.is_over:
                 self.take_all(endpoint, rows, now_ms)
                 endpoint.cursor_seq = max(last_seq, read.after_seq)
                 if is_last:

@@ -75,7 +75,10 @@ class Fault:
 
 
 class Refusal(Exception):
-    """The platform says no. `detail` tells a person what to do about it."""
+    """The platform says no. `detail` tells a person what to do about it.
+
+    `error_class` is set where a request to a receiver came to nothing, in the words of attempts.
+    """
 
     code: ClassVar[str] = ""
     title: ClassVar[str] = ""
@@ -86,11 +89,13 @@ class Refusal(Exception):
         *,
         faults: Sequence[Fault] = (),
         retry_after_seconds: int | None = None,
+        error_class: str | None = None,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.faults = tuple(faults)
         self.retry_after_seconds = retry_after_seconds
+        self.error_class = error_class
 
 
 class NotFound(Refusal):

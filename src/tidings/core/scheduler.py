@@ -86,7 +86,7 @@ class Scheduler:
         endpoint.health = health
         endpoint.set_rate(now_ms, starts_empty=True)
         endpoint.caught_up = not has_rows
-        if has_rows and not subscription.takes_events:
+        if has_rows and subscription.is_over:
             self._settle(endpoint)
         self.reading.attend(endpoint, now_ms)
 
@@ -99,7 +99,7 @@ class Scheduler:
             # It was loaded before a change that we have been told of since.
             return
         roster.subscriptions[subscription_id] = subscription
-        if subscription_id not in roster.endpoints and subscription.takes_events:
+        if subscription_id not in roster.endpoints and not subscription.is_over:
             if subscription_id in roster.strangers:
                 self._meet(subscription_id, now_ms)
             return
@@ -107,7 +107,7 @@ class Scheduler:
         assert endpoint is not None
         endpoint.follow(subscription)
         endpoint.set_rate(now_ms, starts_empty=False)
-        if not subscription.takes_events:
+        if subscription.is_over:
             self._settle(endpoint)
             return
         if subscription.may_send and (old is None or not old.may_send):
@@ -149,7 +149,7 @@ class Scheduler:
         """Take in rows that became the heads of their lanes because another ended."""
         for delivery in deliveries:
             endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
-            if endpoint is None or not endpoint.subscription.takes_events:
+            if endpoint is None or endpoint.subscription.is_over:
                 continue
             self.reading.take_all(endpoint, [delivery], now_ms)
             self.reading.attend(endpoint, now_ms)
@@ -209,12 +209,12 @@ class Scheduler:
                 self.reading.wait_until_due(endpoint, delivery, now_ms)
         if endpoint is None:
             return
-        if endpoint.subscription.takes_events:
-            self.reading.attend(endpoint, now_ms)
-        else:
+        if endpoint.subscription.is_over:
             # It was in flight when the other rows were settled: it may have come back without an
             # end, or be the last that a deleted subscription waits for.
             self._settle(endpoint)
+        else:
+            self.reading.attend(endpoint, now_ms)
 
     # Time passes.
 
@@ -288,7 +288,7 @@ class Scheduler:
             endpoint.ready_rows >= limits.ENDPOINT_WINDOW_ROWS_MAX
             or len(endpoint.lanes) >= limits.ENDPOINT_LANES_MAX
             or (self.rows_in_memory >= limits.ROWS_IN_MEMORY_MAX and endpoint.ready_rows > 0)
-            or not endpoint.subscription.takes_events
+            or endpoint.subscription.is_over
         )
         if has_no_room:
             endpoint.caught_up = False

@@ -29,12 +29,17 @@ class DisabledReason(StrEnum):
 
 
 class Change(StrEnum):
-    """What can be asked of a subscription's state."""
+    """What can be asked of a subscription's state.
+
+    `START_OVER` is what another callback URL means where endpoints must prove that they want
+    events, and a resume where that was never done.
+    """
 
     PAUSE = "pause"
     RESUME = "resume"
     DISABLE = "disable"
     VERIFY = "verify"
+    START_OVER = "start_over"
     DELETE = "delete"
 
 
@@ -43,15 +48,19 @@ TRANSITIONS: Final[Mapping[tuple[Status, Change], Status]] = {
     (Status.ACTIVE, Change.RESUME): Status.ACTIVE,
     (Status.ACTIVE, Change.DISABLE): Status.DISABLED,
     (Status.ACTIVE, Change.VERIFY): Status.ACTIVE,
+    (Status.ACTIVE, Change.START_OVER): Status.PENDING_VERIFICATION,
     (Status.ACTIVE, Change.DELETE): Status.DELETED,
     (Status.PAUSED, Change.PAUSE): Status.PAUSED,
     (Status.PAUSED, Change.RESUME): Status.ACTIVE,
     (Status.PAUSED, Change.DISABLE): Status.DISABLED,
+    (Status.PAUSED, Change.START_OVER): Status.PENDING_VERIFICATION,
     (Status.PAUSED, Change.DELETE): Status.DELETED,
     (Status.DISABLED, Change.RESUME): Status.ACTIVE,
     (Status.DISABLED, Change.DISABLE): Status.DISABLED,
+    (Status.DISABLED, Change.START_OVER): Status.PENDING_VERIFICATION,
     (Status.DISABLED, Change.DELETE): Status.DELETED,
     (Status.PENDING_VERIFICATION, Change.VERIFY): Status.ACTIVE,
+    (Status.PENDING_VERIFICATION, Change.START_OVER): Status.PENDING_VERIFICATION,
     (Status.PENDING_VERIFICATION, Change.DISABLE): Status.DISABLED,
     (Status.PENDING_VERIFICATION, Change.DELETE): Status.DELETED,
 }
@@ -63,7 +72,11 @@ def status_after(status: Status, change: Change) -> Status:
     try:
         return TRANSITIONS[status, change]
     except KeyError:
-        raise InvalidState(f"a subscription that is {status} cannot {change}") from None
+        verb = change.replace("_", " ")
+        detail = f"a subscription that is {status} cannot {verb}"
+        if status is Status.PENDING_VERIFICATION:
+            detail += "; verify it first"
+        raise InvalidState(detail) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +98,8 @@ class Subscription:
 
     `event_type` is the text of patterns as given. `headers` are the subscriber's own, secret.
     `secrets` are newest first; empty when they cannot be opened, and then nothing is sent.
+    `must_prove` says that nothing may be sent before the endpoint has proven that it wants events,
+    `verified_at_ms` when it did; both are about the present callback URL.
     `version` rises with each change and makes the ETag.
     """
 
@@ -104,6 +119,8 @@ class Subscription:
     rate_limit_per_second: float | None = None
     timeout_seconds: int = limits.TIMEOUT_SECONDS_DEFAULT
     metadata: Mapping[str, str] = field(default_factory=dict)
+    must_prove: bool = False
+    verified_at_ms: int | None = None
     version: int = 0
 
     @property
@@ -116,11 +133,41 @@ class Subscription:
         """Whether its deliveries may be tried."""
         return self.status is Status.ACTIVE
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its unfinished deliveries end, instead of going on or waiting."""
+        return self.status in (Status.DISABLED, Status.DELETED)
+
     def live_secrets(self, now_ms: int) -> tuple[SigningSecret, ...]:
         """The secrets that sign at this moment, newest first."""
         if len(self.secrets) == 1 and self.secrets[0].expires_at_ms is None:
             return self.secrets
         return tuple(secret for secret in self.secrets if secret.is_live(now_ms))
+
+
+def turned(subscription: Subscription, change: Change, *, now_ms: int) -> Subscription:
+    """The subscription after a change of its state; the very same if it is in it already.
+
+    Raises `InvalidState`. A resume leads no way around the proof that an endpoint still owes.
+    """
+    is_back = change is Change.RESUME and subscription.status is Status.DISABLED
+    if is_back and subscription.must_prove:
+        change = Change.START_OVER
+    status = status_after(subscription.status, change)
+    if status is subscription.status:
+        return subscription
+    reason = DisabledReason.OPERATOR if status is Status.DISABLED else None
+    return touched(replace(subscription, status=status, disabled_reason=reason), now_ms)
+
+
+def touched(changed: Subscription, now_ms: int) -> Subscription:
+    """A changed subscription under its next version, without secrets that have expired."""
+    return replace(
+        changed,
+        secrets=changed.live_secrets(now_ms),
+        updated_at_ms=now_ms,
+        version=changed.version + 1,
+    )
 
 
 def disabled(subscription: Subscription, reason: DisabledReason, *, now_ms: int) -> Subscription:

@@ -25,7 +25,7 @@ from tidings.core.decision import Decision, after_attempt
 from tidings.core.health import HEALTHY, Health, is_worth_writing
 from tidings.core.limits import SETTLED_ROWS_MAX
 from tidings.core.scheduler import Scheduler
-from tidings.core.subscription import DisabledReason, disabled
+from tidings.core.subscription import DisabledReason, Subscription, disabled
 from tidings.engine.bodies import Bodies
 from tidings.engine.recorder import Recorder
 from tidings.engine.sending import Sender
@@ -74,7 +74,7 @@ class Dispatcher:
         scheduler, now_ms = self.scheduler, self._clock.now_ms()
         for subscription in changes.subscriptions:
             scheduler.subscription_changed(subscription, now_ms)
-            if not subscription.takes_events:
+            if subscription.is_over:
                 self._healths_written.pop(subscription.subscription_id, None)
         if changes.ended:
             scheduler.ended(changes.ended, now_ms)
@@ -179,7 +179,7 @@ class Dispatcher:
         self.recorder.add(Result(attempt, decision.delivery, decision.ending, health))
         self._telemetry.attempt_finished(attempt)
         if decision.disable is not None:
-            self._begin(self._chores, self._disable(subscription.subscription_id, decision.disable))
+            self._begin(self._chores, self._disable(subscription, decision.disable))
         self.wake()
 
     def _result_lost(self, result: Result) -> None:
@@ -227,13 +227,18 @@ class Dispatcher:
         """Note what the store holds of an endpoint's health."""
         self._healths_written[subscription_id] = (health, 0)
 
-    async def _disable(self, subscription_id: str, reason: DisabledReason) -> None:
+    async def _disable(self, subscription: Subscription, reason: DisabledReason) -> None:
+        """Switch a subscription off, unless it has another callback URL by now."""
         now_ms = self._clock.now_ms()
+
+        def changed(old: Subscription) -> Subscription:
+            if old.callback_url != subscription.callback_url:
+                return old
+            return disabled(old, reason, now_ms=now_ms)
+
         while self._is_sending:
             try:
-                await self._store.disable_subscription(
-                    subscription_id, lambda old: disabled(old, reason, now_ms=now_ms)
-                )
+                await self._store.disable_subscription(subscription.subscription_id, changed)
             except StoreUnavailable:
                 await asyncio.sleep(_STORE_AWAY_SECONDS)
             else:

@@ -73,7 +73,7 @@ class Maintenance:
     async def end_held(self) -> None:
         """Dead-letter what an open endpoint has held for the whole span of its retry schedule."""
         for endpoint in self._scheduler.endpoints():
-            if endpoint.health.is_open:
+            if endpoint.health.is_open and endpoint.may_send():
                 await self._end_held_of(endpoint)
 
     async def _end_held_of(self, endpoint: Endpoint) -> None:

@@ -1,28 +1,18 @@
-"""Subscriptions: create, change, delete, pause, resume, disable, and try out.
+"""Subscriptions: create, change, delete, pause, resume and disable.
 
 A change is a pure function that runs inside the store's transaction. When it answers the very same
 object, nothing is written and the version stays.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from tidings.core import limits
 from tidings.core.addresses import AddressRules
-from tidings.core.attempt import Attempt
-from tidings.core.event import frozen_body
-from tidings.core.pattern import event_type_fault
-from tidings.core.refusals import Fault, IdempotencyKeyReused, InvalidState, ValidationFailed
-from tidings.core.subscription import (
-    Change,
-    DisabledReason,
-    SigningSecret,
-    Status,
-    Subscription,
-    status_after,
-)
-from tidings.core.timestamp import format_timestamp
+from tidings.core.refusals import IdempotencyKeyReused
+from tidings.core.subscription import Change, SigningSecret, Subscription, touched, turned
+from tidings.core.verification import Verification, unproven
 from tidings.operations.signing_secrets import (
     Rotated,
     SecretRules,
@@ -34,22 +24,23 @@ from tidings.ports.clock import Chance, Clock
 from tidings.ports.records import IdempotentAnswer, SubscriptionRecord
 from tidings.ports.store import Store
 
-TEST_EVENT_TYPE: Final = "tidings.test"
 FIRST_VERSION: Final = 1
 
 Precondition = Callable[[Subscription], None]
 """Raises `PreconditionFailed` for a subscription that is not as the client expects."""
-SendTest = Callable[[Subscription, str, bytes], Awaitable[Attempt]]
-"""Sends a body as an event of that id to a subscription, once, on behalf of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionRules:
-    """What an operator allows: addresses, secrets, and how many a tenant may have."""
+    """What an operator allows: addresses, secrets, and how many a tenant may have.
+
+    `verification` says whether an endpoint must prove that it wants events.
+    """
 
     addresses: AddressRules
     secrets: SecretRules
     subscriptions_max: int
+    verification: Verification = Verification.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +50,6 @@ class IdempotentRequest:
     key: str
     fingerprint: bytes
     answer_of: Callable[[Subscription], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Tested:
-    """A test that was sent: under which event id, and what came of it."""
-
-    event_id: str
-    attempt: Attempt
 
 
 def no_precondition(_subscription: Subscription) -> None:
@@ -82,13 +65,11 @@ class Subscriptions:
         clock: Clock,
         chance: Chance,
         rules: SubscriptionRules,
-        send_test: SendTest,
     ) -> None:
         self._store = store
         self._clock = clock
         self._chance = chance
         self._rules = rules
-        self._send_test = send_test
 
     async def create(
         self,
@@ -100,13 +81,15 @@ class Subscriptions:
     ) -> Subscription | IdempotentAnswer:
         """Store a new subscription, or find how the same request was answered before.
 
+        Nothing is sent. Where endpoints must prove that they want events, it waits for the proof.
+
         Raises `ValidationFailed`, `CallbackUrlRefused`, `QuotaExceeded` and
         `IdempotencyKeyReused`.
         """
         wish.check(self._rules.addresses)
         now_ms = self._clock.now_ms()
         first_secret = new_secret(secret, self._rules.secrets, self._chance)
-        subscription = wish.applied_to(
+        active = wish.applied_to(
             Subscription(
                 subscription_id=self._chance.new_id("sub", now_ms),
                 tenant_id=tenant_id,
@@ -118,6 +101,7 @@ class Subscriptions:
                 version=FIRST_VERSION,
             )
         )
+        subscription = unproven(active, self._rules.verification)
         idempotency = None
         if request is not None:
             answer = IdempotentAnswer(request.fingerprint, request.answer_of(subscription))
@@ -139,7 +123,7 @@ class Subscriptions:
         *,
         precondition: Precondition = no_precondition,
     ) -> SubscriptionRecord:
-        """Put another wish in place of the present one.
+        """Put another wish in place of the present one. Another callback URL is not proven yet.
 
         Raises `NotFound`, `ValidationFailed`, `CallbackUrlRefused`, `PreconditionFailed`.
         """
@@ -150,7 +134,11 @@ class Subscriptions:
             before = wish_of(old)
             wish = reword(before)
             wish.check(self._rules.addresses, before=before)
-            return old if wish == before else _touched(wish.applied_to(old), now_ms)
+            if wish == before:
+                return old
+            new = touched(wish.applied_to(old), now_ms)
+            is_elsewhere = wish.callback_url != before.callback_url
+            return unproven(new, self._rules.verification) if is_elsewhere else new
 
         return await self._store.change_subscription(tenant_id, subscription_id, changed)
 
@@ -166,7 +154,7 @@ class Subscriptions:
 
         def deleted(old: Subscription) -> Subscription:
             precondition(old)
-            gone = _turned(old, Change.DELETE, now_ms)
+            gone = turned(old, Change.DELETE, now_ms=now_ms)
             return replace(gone, secrets=(), headers=())
 
         await self._store.change_subscription(tenant_id, subscription_id, deleted)
@@ -201,7 +189,7 @@ class Subscriptions:
 
         def changed(old: Subscription) -> Subscription:
             secrets = rotated(old.secrets, fresh, overlap_seconds=overlap_seconds, now_ms=now_ms)
-            return _touched(replace(old, secrets=secrets), now_ms)
+            return touched(replace(old, secrets=secrets), now_ms)
 
         await self._store.change_subscription(tenant_id, subscription_id, changed)
         return Rotated(fresh, now_ms + overlap_seconds * 1_000)
@@ -211,55 +199,10 @@ class Subscriptions:
         record = await self._store.get_subscription(tenant_id, subscription_id)
         return record.subscription.live_secrets(self._clock.now_ms())
 
-    async def test(
-        self,
-        tenant_id: str,
-        subscription_id: str,
-        *,
-        event_type: str = TEST_EVENT_TYPE,
-        data: bytes = b"{}",
-    ) -> Tested:
-        """Send an event that is stored nowhere, now, whatever the endpoint's health.
-
-        Raises `NotFound`, `ValidationFailed` for the event type, and `InvalidState` unless the
-        subscription is active or paused.
-        """
-        fault = None if event_type == TEST_EVENT_TYPE else event_type_fault(event_type)
-        if fault is not None:
-            raise ValidationFailed(
-                "the event type is not valid", faults=[Fault("/eventType", fault)]
-            )
-        record = await self._store.get_subscription(tenant_id, subscription_id)
-        if not record.subscription.takes_events:
-            raise InvalidState(f"the subscription is {record.subscription.status}")
-        now_ms = self._clock.now_ms()
-        event_id = self._chance.new_id("evt", now_ms)
-        body = frozen_body(event_id, event_type, format_timestamp(now_ms), data)
-        return Tested(event_id, await self._send_test(record.subscription, event_id, body))
-
     async def _turn(
         self, tenant_id: str, subscription_id: str, change: Change
     ) -> SubscriptionRecord:
         now_ms = self._clock.now_ms()
         return await self._store.change_subscription(
-            tenant_id, subscription_id, lambda old: _turned(old, change, now_ms)
+            tenant_id, subscription_id, lambda old: turned(old, change, now_ms=now_ms)
         )
-
-
-def _turned(old: Subscription, change: Change, now_ms: int) -> Subscription:
-    """The subscription after a change of its state; the same object if it is in it already."""
-    status = status_after(old.status, change)
-    if status is old.status:
-        return old
-    reason = DisabledReason.OPERATOR if status is Status.DISABLED else None
-    return _touched(replace(old, status=status, disabled_reason=reason), now_ms)
-
-
-def _touched(changed: Subscription, now_ms: int) -> Subscription:
-    """A changed subscription under its next version, without secrets that have expired."""
-    return replace(
-        changed,
-        secrets=changed.live_secrets(now_ms),
-        updated_at_ms=now_ms,
-        version=changed.version + 1,
-    )

@@ -9,6 +9,7 @@ from typing import Any, Final, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from tidings.core import limits
+from tidings.core.verification import Verification
 from tidings.settings import environment
 from tidings.settings.values import (
     ADMIN_KEY_LENGTH_MIN,
@@ -26,7 +27,6 @@ from tidings.settings.values import (
     Networks,
     Ports,
     Role,
-    Verification,
 )
 
 DATABASE_NAME: Final = "tidings.db"
@@ -160,9 +160,12 @@ class Settings(BaseModel):
         shown="none",
     )
     verification: Verification = _setting(
-        "off",
-        "Whether an endpoint must prove that it wants events. It is not available yet.",
-        "`off`",
+        Verification.OFF,
+        "Whether an endpoint must prove that it wants events. `required`: nothing is sent before "
+        "`POST …/verify` has brought an answer to a challenge, and a changed callback URL starts "
+        "over. `optional`: subscriptions are active at once, and can be verified all the same. "
+        "`off`: no challenge is ever sent.",
+        "`required`, `optional` or `off`",
     )
     require_strong_secrets: bool = _switch(
         "Whether signing secrets that subscribers choose must be `whsec_` and 24 to 64 bytes in "

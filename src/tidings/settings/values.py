@@ -89,11 +89,6 @@ Role = Annotated[
     _not_yet(lambda role: role in ("api", "worker"), "can only be all in this version"),
     _must(lambda role: role == "all"),
 ]
-Verification = Annotated[
-    str,
-    _not_yet(lambda one: one == "required", "can only be off in this version"),
-    _must(lambda one: one == "off"),
-]
 EgressProxy = Annotated[
     str, _not_yet(lambda _: True, "is set, but this version cannot send through a proxy yet")
 ]

@@ -34,7 +34,8 @@ from tidings.ports.store import Store
         },
         {"retry_policy": RetryPolicy.from_formula(Exponential(5.0, 3.0, 60.0, 4))},
         {"retry_policy": RetryPolicy(())},
-        {"status": Status.PENDING_VERIFICATION},
+        {"status": Status.PENDING_VERIFICATION, "must_prove": True},
+        {"verified_at_ms": NOW_MS},
     ],
 )
 async def test_a_subscription_comes_back_as_it_was(

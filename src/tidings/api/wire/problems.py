@@ -23,3 +23,13 @@ class Problem(Shown):
     detail: str
     code: str
     errors: list[ProblemPlace] | UnsetType = UNSET
+    error_class: (
+        Annotated[
+            str,
+            Meta(
+                description="Why a request to the receiver came to nothing: an attempt's "
+                "`errorClass`, or `bad_challenge`."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET

@@ -40,7 +40,7 @@ CallbackUrl = Annotated[
     str,
     Meta(
         max_length=limits.CALLBACK_URL_LENGTH_MAX,
-        description="Where events are sent. It is not called before the first of them.",
+        description="Where events are sent. Neither creating nor changing a subscription calls it.",
         examples=["https://client.example.com/webhooks/order-shipped"],
         extra_json_schema={"minLength": 1},
     ),
@@ -115,7 +115,8 @@ class CreateWebhookSubscriptionRequest(Body):
 class PatchWebhookSubscriptionRequest(Body):
     """A merge patch (RFC 7396): what is left out stays, `null` restores the default.
 
-    Another `callbackUrl` drops the custom headers unless they are given again.
+    Another `callbackUrl` drops the custom headers unless they are given again, and must be verified
+    where endpoints have to prove that they want events.
     """
 
     event_type: Patterns | UnsetType = UNSET
@@ -183,6 +184,10 @@ class WebhookSubscription(Shown, kw_only=True):
     rate_limit_per_second: float | None
     timeout_seconds: int
     metadata: dict[str, str]
+    verified_at: Annotated[
+        ShownMoment | None,
+        Meta(description="When the endpoint at this `callbackUrl` proved that it wants events."),
+    ]
     created_at: ShownMoment
     updated_at: ShownMoment
 
@@ -276,6 +281,7 @@ def shown_subscription(
         rate_limit_per_second=subscription.rate_limit_per_second,
         timeout_seconds=subscription.timeout_seconds,
         metadata=dict(subscription.metadata),
+        verified_at=moment_or_null(subscription.verified_at_ms),
         created_at=format_timestamp(subscription.created_at_ms),
         updated_at=format_timestamp(subscription.updated_at_ms),
     )

@@ -23,11 +23,12 @@ SUBSCRIPTION_SELECT: Final = (
     "SELECT s.subscription_id, s.tenant_id, s.event_type, s.callback_url, s.created_at_ms,"
     " s.updated_at_ms, s.status, s.disabled_reason, s.description, s.sealed_headers,"
     " s.ordering_enabled, s.retry_policy, s.rate_limit_per_second, s.timeout_seconds, s.metadata,"
-    f" s.version, {', '.join('h.' + name.strip() for name in HEALTH_COLUMNS.split(','))}"
+    " s.version, s.must_prove, s.verified_at_ms,"
+    f" {', '.join('h.' + name.strip() for name in HEALTH_COLUMNS.split(','))}"
     " FROM subscription s LEFT JOIN endpoint_health h ON h.subscription_id = s.subscription_id"
 )
 _LOG = logging.getLogger(__name__)
-_SUBSCRIPTION_COLUMNS: Final = 16
+_SUBSCRIPTION_COLUMNS: Final = 18
 _SECRETS_AT_ONCE: Final = 256
 _HEADERS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _METADATA = msgspec.json.Decoder(dict[str, str])
@@ -84,6 +85,8 @@ class SubscriptionRows:
             subscription.version,
             subscription.created_at_ms,
             subscription.updated_at_ms,
+            int(subscription.must_prove),
+            subscription.verified_at_ms,
         )
         self._db.execute(f"INSERT OR REPLACE INTO subscription {values(1, len(row))}", row)
         if is_unopened:
@@ -148,6 +151,8 @@ class SubscriptionRows:
             timeout_seconds=row[13],
             metadata=_METADATA.decode(row[14]),
             version=row[15],
+            must_prove=bool(row[16]),
+            verified_at_ms=row[17],
         )
         return SubscriptionRecord(subscription, health_of(row[_SUBSCRIPTION_COLUMNS:]))
 
