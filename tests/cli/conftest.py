@@ -55,3 +55,16 @@ def receiver() -> Iterator[Receiver]:
     one = Receiver()
     yield one
     one.close()
+
+
+@pytest.fixture
+def tidings(run: Run, server: Server) -> Run:
+    """Run a command against the server; it has to succeed unless another code is expected."""
+
+    def tidings(*arguments: str, code: int = 0) -> Ended:
+        ended = run(*arguments, SERVER=server.url)
+        assert ended.code == code, ended
+        assert (ended.err == "") is (code == 0)
+        return ended
+
+    return tidings

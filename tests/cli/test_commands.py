@@ -6,24 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.cli.conftest import Ended, Run
+from tests.cli.conftest import Run
 from tests.support.receiver import Receiver, Reply
 from tests.support.server import Server
-
-
-@pytest.fixture
-def tidings(run: Run, server: Server) -> Run:
-    """Run a command against the server; it has to succeed unless another code is expected."""
-
-    def tidings(*arguments: str, code: int = 0) -> Ended:
-        ended = run(*arguments, SERVER=server.url)
-        assert ended.code == code, ended
-        assert (ended.err == "") is (code == 0)
-        return ended
-
-    return tidings
 
 
 def asked(tidings: Run, *arguments: str) -> Any:

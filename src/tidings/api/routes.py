@@ -86,7 +86,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("POST", "/webhook-subscriptions", _WRITE, subscriptions.create, 201,
           takes=_KEYED, gives=_CREATED, refuses=_NO_CREATION),
     Route("GET", "/webhook-subscriptions", _READ, subscriptions.list_all),
-    _later("POST", "/webhook-subscriptions/test-filter", _WRITE),
+    Route("POST", "/webhook-subscriptions/test-filter", _WRITE, subscriptions.try_filter),
     Route("GET", _SUB, _READ, subscriptions.show, gives=_ETAG),
     Route("PATCH", _SUB, _WRITE, subscriptions.change,
           takes=_MATCHED, gives=_ETAG, refuses=_NO_CHANGE),

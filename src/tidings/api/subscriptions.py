@@ -10,6 +10,7 @@ from tidings.api.answers import NO_STORE, NOTHING, Answer, Encoded, encode
 from tidings.api.call import Call, moment_ms
 from tidings.api.etags import etag_header, precondition
 from tidings.api.pagination import read_page
+from tidings.api.wire.base import data_object
 from tidings.api.wire.deliveries import (
     BegunReplay,
     ReplaySubscriptionRequest,
@@ -20,11 +21,13 @@ from tidings.api.wire.deliveries import (
 from tidings.api.wire.queries import SubscriptionListQuery, TenantQuery
 from tidings.api.wire.subscriptions import (
     CreateWebhookSubscriptionRequest,
+    FilterAnswer,
     PatchWebhookSubscriptionRequest,
     RotatedSecret,
     RotateSecretRequest,
     SendTestRequest,
     ShownSecrets,
+    TryFilterRequest,
     WebhookSubscription,
     WebhookSubscriptionPage,
     reworded,
@@ -33,9 +36,10 @@ from tidings.api.wire.subscriptions import (
     shown_subscription,
     wish_of_request,
 )
+from tidings.core.content_filter import FilterOutcome
 from tidings.core.health import HEALTHY
-from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.subscription import Subscription
+from tidings.operations.filtering import filter_outcome
 from tidings.operations.subscriptions import FIRST_VERSION, IdempotentRequest
 from tidings.operations.trials import TEST_EVENT_TYPE
 from tidings.ports.records import (
@@ -81,6 +85,15 @@ async def create(call: Call, body: CreateWebhookSubscriptionRequest) -> Answer[W
         NO_STORE,
     )
     return Answer(Encoded(answer), headers)
+
+
+async def try_filter(
+    call: Call, query: TenantQuery, body: TryFilterRequest
+) -> Answer[FilterAnswer]:
+    """Ask a filter about the data of an event. Nothing is stored."""
+    call.tenant(query, body)
+    outcome = filter_outcome(bytes(body.filter).decode(), data_object(body.data))
+    return Answer(FilterAnswer(matches=outcome is FilterOutcome.MATCH))
 
 
 async def show(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
@@ -194,11 +207,7 @@ async def send_test(call: Call, query: TenantQuery, body: SendTestRequest) -> An
 
     The event is stored nowhere, and the attempt is told here alone.
     """
-    data = b"{}" if body.data is UNSET else bytes(body.data)
-    if not data.startswith(b"{"):
-        raise ValidationFailed(
-            "the body is not valid", faults=[Fault("/data", "it must be a JSON object")]
-        )
+    data = b"{}" if body.data is UNSET else data_object(body.data)
     tested = await call.services.trials.test(
         call.tenant(query, body),
         call.path_id,

@@ -103,9 +103,12 @@ class Remote:
         content = _object({"tenantId": self.tenant, **body}, raw or {})
         return self._request("POST", (path,), {}, content)
 
-    def patch(self, *path: str, body: Mapping[str, Any]) -> Answer:
-        """Change something; a member that is None restores the default."""
-        return self._request("PATCH", path, self._query({}), json.dumps(body).encode())
+    def patch(
+        self, *path: str, body: Mapping[str, Any], raw: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Change something; None restores the default. Members of `raw` are JSON already."""
+        members = {name: json.dumps(value) for name, value in body.items()} | dict(raw or {})
+        return self._request("PATCH", path, self._query({}), _object({}, members))
 
     def delete(self, *path: str) -> Answer:
         """Delete what belongs to a tenant."""

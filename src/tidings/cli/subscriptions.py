@@ -23,6 +23,7 @@ _COLUMNS = {
 _SECRET_COLUMNS = {"secret": "secret", "created at": "createdAt", "expires at": "expiresAt"}
 _CHANGEABLE = (
     "description",
+    "filter",
     "headers",
     "orderingEnabled",
     "retryPolicy",
@@ -37,6 +38,14 @@ _Secret = Annotated[
     typer.Option(help="The signing secret; a random one unless given.", show_default=False),
 ]
 _Description = Annotated[str | None, typer.Option(help="A note for people.")]
+_Filter = Annotated[
+    str | None,
+    typer.Option(
+        "--filter",
+        metavar="JSON|@FILE|-",
+        help='What the data must hold, such as {"total": {"$gte": 100}}.',
+    ),
+]
 _Headers = Annotated[
     list[str] | None,
     typer.Option("--header", metavar="NAME:VALUE", help="Sent along, never shown; repeat it."),
@@ -75,6 +84,7 @@ def create(  # noqa: PLR0913 - a subscription has as many sides
     *,
     secret: _Secret = None,
     description: _Description = None,
+    content_filter: _Filter = None,
     headers: _Headers = None,
     metadata: _Metadata = None,
     ordering: _Ordering = None,
@@ -95,7 +105,8 @@ def create(  # noqa: PLR0913 - a subscription has as many sides
         "rateLimitPerSecond": rate_limit,
         "timeoutSeconds": timeout,
     }
-    screen.item(remote.create(_PATH, body=body))
+    raw = {} if content_filter is None else {"filter": json_object(content_filter)}
+    screen.item(remote.create(_PATH, body=body, raw=raw))
 
 
 @command(app, "list")
@@ -147,6 +158,7 @@ def update(  # noqa: PLR0913 - a subscription has as many sides
         str | None, typer.Option(help="Where they are sent; another one drops the headers.")
     ] = None,
     description: _Description = None,
+    content_filter: _Filter = None,
     headers: _Headers = None,
     metadata: _Metadata = None,
     ordering: _Ordering = None,
@@ -175,9 +187,10 @@ def update(  # noqa: PLR0913 - a subscription has as many sides
         if name not in _CHANGEABLE:
             refuse(f"--unset takes one of {', '.join(_CHANGEABLE)}, not {name}")
         patch[name] = None
-    if not patch:
+    raw = {} if content_filter is None else {"filter": json_object(content_filter)}
+    if not patch and not raw:
         refuse("say what to change; see tidings subscriptions update --help")
-    screen.item(remote.patch(_PATH, subscription_id, body=patch))
+    screen.item(remote.patch(_PATH, subscription_id, body=patch, raw=raw))
 
 
 @command(app, "delete")
@@ -249,6 +262,22 @@ def try_out(
     screen.item(answer)
     if answer.value["outcome"] != "delivered":
         raise CommandFailed("the test did not arrive", ExitCode.BAD_RESULT)
+
+
+@command(app, "test-filter")
+def test_filter(
+    remote: Remote,
+    screen: Screen,
+    content_filter: Annotated[
+        str, typer.Argument(metavar="FILTER", help="The filter, as JSON, @file or -.")
+    ],
+    *,
+    data: Annotated[str, typer.Option(metavar="JSON|@FILE|-", help="What an event says.")],
+) -> None:
+    """Tell whether an event with these data would pass a filter."""
+    raw = {"filter": json_object(content_filter), "data": json_object(data)}
+    answer = remote.post(_PATH, "test-filter", body={}, raw=raw)
+    screen.answer(answer, "It passes." if answer.value["matches"] else "It does not pass.")
 
 
 @command(app, "replay")

@@ -56,6 +56,18 @@ RETRY_FACTOR_MIN: Final = 1.0
 RETRY_FACTOR_MAX: Final = 100.0
 RETRY_AFTER_MS_MAX: Final = 24 * 3_600_000
 
+# Content filters. A step is one value looked at, or 256 characters searched: some 0.2 us.
+FILTER_BYTES_MAX: Final = 8 * 1024
+FILTER_NODES_MAX: Final = 256
+"""Members and elements in a filter, wherever they stand in it."""
+FILTER_DEPTH_MAX: Final = 24
+FILTER_PATH_SEGMENTS_MAX: Final = 16
+FILTER_STEPS_MAX: Final = 10_000
+FILTER_STEPS_OF_EVENT_MAX: Final = 200_000
+"""Steps for all filters that one event meets. When they are used up, each further filter has ..."""
+FILTER_STEPS_MIN: Final = 100
+"""... these, so that a few costly filters cannot spoil the simple ones beside them."""
+
 # What is read and kept of an answer.
 ANSWER_BODY_BYTES_READ_MAX: Final = 64 * 1024
 ANSWER_BODY_BYTES_KEPT_MAX: Final = 4 * 1024
@@ -66,6 +78,8 @@ ANSWER_HEADER_VALUE_LENGTH_MAX: Final = 512
 COMMIT_EVENTS_MAX: Final = 256
 COMMIT_BYTES_MAX: Final = 4 * 1024 * 1024
 COMMIT_DELIVERIES_MAX: Final = 2_000
+COMMIT_FILTER_STEPS_MAX: Final = 50_000
+"""After so many steps of content filters no further event joins a transaction."""
 RESULTS_MAX: Final = 256
 SETTLED_ROWS_MAX: Final = 500
 PUBLISHES_GATHER_MS: Final = 4
@@ -120,4 +134,5 @@ assert ANSWER_BODY_BYTES_KEPT_MAX <= ANSWER_BODY_BYTES_READ_MAX
 assert ENDPOINT_CONCURRENCY_MAX < CONCURRENCY_MAX_DEFAULT * SLOW_SLOTS_SHARE
 assert RESULTS_MAX <= RESULTS_UNRECORDED_MAX
 assert PROBE_INTERVAL_MS_MIN <= PROBE_INTERVAL_MS_MAX
+assert FILTER_STEPS_MIN <= FILTER_STEPS_MAX <= FILTER_STEPS_OF_EVENT_MAX
 assert TIMEOUT_SECONDS_MIN <= TIMEOUT_SECONDS_DEFAULT <= TIMEOUT_SECONDS_MAX

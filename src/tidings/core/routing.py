@@ -1,11 +1,16 @@
 """Which subscriptions want an event: an index that answers without asking each of them.
 
+Content filters are asked last, only of subscriptions that have one and whose patterns match.
+
 Patterns without a star are found by a look-up; the others in a tree of segments, whose walk costs
 as much as the event type has segments, however many subscriptions do not match.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from tidings.core.content_filter import ContentFilter, EventData, FilterOutcome
+from tidings.core.filter_grammar import content_filter
 from tidings.core.pattern import RESERVED_SEGMENT, parsed_patterns
 from tidings.core.subscription import Subscription
 
@@ -97,6 +102,7 @@ class Routing:
     def __init__(self, subscriptions: Iterable[Subscription] = ()) -> None:
         self._tenants: dict[str, _TenantRoutes] = {}
         self._known: dict[str, Subscription] = {}
+        self._filters: dict[str, ContentFilter] = {}
         for subscription in subscriptions:
             self.put(subscription)
 
@@ -118,6 +124,11 @@ class Routing:
         if not subscription.takes_events:
             return
         self._known[subscription.subscription_id] = subscription
+        if subscription.content_filter is None:
+            self._filters.pop(subscription.subscription_id, None)
+        else:
+            wanted = content_filter(subscription.content_filter)
+            self._filters[subscription.subscription_id] = wanted
         if old is None:
             routes = self._tenants.setdefault(subscription.tenant_id, _TenantRoutes())
             routes.add(subscription.event_type, subscription.subscription_id)
@@ -127,17 +138,41 @@ class Routing:
         old = self._known.pop(subscription_id, None)
         if old is None:
             return
+        self._filters.pop(subscription_id, None)
         routes = self._tenants[old.tenant_id]
         routes.remove(old.event_type, subscription_id)
         if not routes.exact and routes.root.is_bare():
             del self._tenants[old.tenant_id]
 
-    def wanting(self, tenant_id: str, event_type: str) -> list[Subscription]:
-        """The subscriptions that get this event, in the order of their ids."""
+    def wanting(
+        self,
+        tenant_id: str,
+        event_type: str,
+        data: EventData,
+        outcomes: Counter[FilterOutcome] | None = None,
+    ) -> list[Subscription]:
+        """The subscriptions that get this event, in the order of their ids.
+
+        What their filters said is counted in `outcomes`.
+        """
         routes = self._tenants.get(tenant_id)
         if routes is None:
             return []
         found = routes.wanting(event_type)
+        if self._filters and not self._filters.keys().isdisjoint(found):
+            passing = [one for one in sorted(found) if self._passes(one, data, outcomes)]
+            return [self._known[subscription_id] for subscription_id in passing]
         if len(found) == 1:
             return [self._known[next(iter(found))]]
         return [self._known[subscription_id] for subscription_id in sorted(found)]
+
+    def _passes(
+        self, subscription_id: str, data: EventData, outcomes: Counter[FilterOutcome] | None
+    ) -> bool:
+        wanted = self._filters.get(subscription_id)
+        if wanted is None:
+            return True
+        outcome = data.outcome(wanted)
+        if outcomes is not None:
+            outcomes[outcome] += 1
+        return outcome is FilterOutcome.MATCH

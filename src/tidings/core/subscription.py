@@ -96,7 +96,8 @@ class SigningSecret:
 class Subscription:
     """A standing wish: these event types, to this URL, with these secrets and this policy.
 
-    `event_type` is the text of patterns as given. `headers` are the subscriber's own, secret.
+    `event_type` is the text of patterns as given, `content_filter` the JSON text of the filter on
+    the data of events, if it has one. `headers` are the subscriber's own, secret.
     `secrets` are newest first; empty when they cannot be opened, and then nothing is sent.
     `must_prove` says that nothing may be sent before the endpoint has proven that it wants events,
     `verified_at_ms` when it did; both are about the present callback URL.
@@ -113,6 +114,7 @@ class Subscription:
     status: Status = Status.ACTIVE
     disabled_reason: DisabledReason | None = None
     description: str | None = None
+    content_filter: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     ordering_enabled: bool = False
     retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tidings.core.attempt import Attempt, Outcome
+from tidings.core.content_filter import FilterOutcome
 from tidings.ports.store import Committed
 
 _LATENCY_BUCKETS_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -33,6 +34,15 @@ class Telemetry:
         self._ended = Counter(
             "tidings_deliveries_ended", "Deliveries that left the queue.", registry=self.registry
         )
+        filtered = Counter(
+            "tidings_filters_asked",
+            "Content filters asked, by what they said. Only `match` made a delivery; "
+            "`type_mismatch` met values of another type than the filter wants, `too_costly` was "
+            "given up.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._filtered = {outcome: filtered.labels(outcome.value) for outcome in FilterOutcome}
 
     def gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Show a value that is asked for whenever somebody looks."""
@@ -54,6 +64,8 @@ class Telemetry:
         )
         if ended:
             self._ended.inc(ended)
+        for outcome, times in changes.filter_outcomes.items():
+            self._filtered[outcome].inc(times)
 
     def exposition(self) -> bytes:
         """Everything, in the text format."""

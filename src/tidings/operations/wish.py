@@ -11,6 +11,7 @@ from tidings.core.pattern import patterns_fault
 from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from tidings.core.subscription import Subscription
+from tidings.operations.filtering import filter_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Wish:
     event_type: str
     callback_url: str
     description: str | None = None
+    content_filter: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     ordering_enabled: bool = False
     retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
@@ -37,6 +39,8 @@ class Wish:
         patterns = patterns_fault(self.event_type)
         if patterns is not None:
             faults = [Fault("/eventType", patterns), *faults]
+        if self.content_filter is not None:
+            faults += filter_faults(self.content_filter)
         if faults:
             raise ValidationFailed("the subscription is not valid", faults=faults)
         if before is None or before.callback_url != self.callback_url:

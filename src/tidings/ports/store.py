@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from tidings.core.attempt import Attempt
+from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.event import AcceptResult, Event, NewEvent
 from tidings.core.health import Health
@@ -65,6 +66,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     that were ended by something else than a result, `unparked` those that became heads of their
     lanes by that. `bodies` are those of new events, by their `seq`, so that nobody has to read
     them back. A step of a replay in bulk has its rows in `arrived` and itself in `replays`.
+    `filter_outcomes` counts what content filters said to new events.
     """
 
     subscriptions: Sequence[Subscription] = ()
@@ -76,6 +78,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     arrived: Sequence[Delivery] = ()
     bodies: Mapping[int, StoredBody] = {}
     replays: Sequence[Replay] = ()
+    filter_outcomes: Mapping[FilterOutcome, int] = {}
 
 
 class ConfigurationStore(Protocol):

@@ -21,6 +21,7 @@ from tidings.ports.store import Store
         {},
         {
             "description": "ünïcode",
+            "content_filter": '{"ü": 1.50}',
             "headers": (("X-Token", "very secret"), ("X-Other", "b")),
             "ordering_enabled": True,
             "retry_policy": RetryPolicy((0.5, 7.0)),

@@ -1,11 +1,14 @@
 """Accepting events: once each, in order, with a delivery for everybody who wants it."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from tests.contracts.store.conftest import Filled
 from tests.support.values import NOW_MS, TENANT, an_event
+from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import DeliveryStatus
 from tidings.core.event import Accepted, Conflicting
 from tidings.core.limits import COMMIT_DELIVERIES_MAX
@@ -20,6 +23,37 @@ async def test_an_event_reaches_everybody_who_wants_it_and_nobody_else(filled: F
     await filled.subscribe("*", tenant_id="other")
     rows = await filled.publish(event_type="order.shipped")
     assert {row.subscription_id for row in rows} == {one.subscription_id for one in wanting}
+
+
+async def test_a_filter_decides_by_the_data_and_what_it_said_is_told(filled: Filled) -> None:
+    wanting = await filled.subscribe(content_filter='{"total": {"$gte": 100}}')
+    await filled.subscribe(content_filter='{"total": 5}')
+    await filled.subscribe("payment.*", content_filter='{"total": 100}')
+    (row,) = await filled.publish(data=b'{"total": 1e2}')
+    assert row.subscription_id == wanting.subscription_id
+    assert await filled.publish(data=b'{"total": "100"}') == []
+    assert [told.filter_outcomes for told in filled.told[-2:]] == [
+        {FilterOutcome.MATCH: 1, FilterOutcome.NO_MATCH: 1},
+        {FilterOutcome.TYPE_MISMATCH: 1, FilterOutcome.NO_MATCH: 1},
+    ]
+
+
+async def test_another_filter_concerns_later_events(filled: Filled) -> None:
+    subscription = await filled.subscribe(content_filter='{"n": 1}')
+    assert len(await filled.publish(data=b'{"n": 1}')) == 1
+    subscription_id = subscription.subscription_id
+    for wanted, expected in (('{"n": 2}', 0), (None, 1)):
+        change = partial(replace, content_filter=wanted)
+        await filled.store.change_subscription(TENANT, subscription_id, change)
+        assert len(await filled.publish(data=b'{"n": 1}')) == expected
+
+
+async def test_costly_filters_take_only_a_part_of_the_batch(filled: Filled) -> None:
+    for number in range(10):
+        await filled.subscribe(content_filter=f'{{"n": {number + 2}}}')
+    events = [an_event(data=b'{"n": [' + b"1," * 3_000 + b"1]}") for _ in range(10)]
+    answered = await filled.store.accept_events(events, now_ms=NOW_MS)
+    assert 1 <= len(answered) < 10
 
 
 async def test_repeats_are_answered_like_the_first_and_make_nothing(filled: Filled) -> None:

@@ -131,3 +131,29 @@ async def test_a_replay_goes_on_after_a_restart(opener: StoreOpener, tmp_path: P
         assert await store.load_replays() == [halfway]
         finished = await store.advance_replay("rpl_1", now_ms=LATER_MS, limit=9)
         assert (finished.done, finished.finished_at_ms) == (5, LATER_MS)
+
+
+async def test_what_a_filter_kept_out_was_not_missed_but_can_be_sent(filled: Filled) -> None:
+    subscription = await filled.subscribe(content_filter='{"n": {"$gt": 1}}')
+    subscription_id = subscription.subscription_id
+    await filled.publish(event_id="evt_out", data=b'{"n": 1}')
+    (row,) = await filled.publish(event_id="evt_in", data=b'{"n": 2}')
+    await filled.end(row)
+    assert await filled.store.count_replay(ReplayScope(TENANT, "missed", subscription_id)) == 0
+    begun = [
+        await filled.store.replay_event(TENANT, name, subscription_id=None, now_ms=LATER_MS)
+        for name in ("evt_out", "evt_in")
+    ]
+    assert begun == [0, 1]
+    to_one = await filled.store.replay_event(
+        TENANT, "evt_out", subscription_id=subscription_id, now_ms=LATER_MS
+    )
+    assert to_one == 1
+
+
+async def test_an_event_that_a_newer_filter_wants_was_missed(filled: Filled) -> None:
+    await filled.publish(3, data=b'{"n": 2}')
+    await filled.publish(2, data=b'{"n": 1}')
+    subscription = await filled.subscribe(content_filter='{"n": {"$gt": 1}}')
+    scope = ReplayScope(TENANT, "missed", subscription.subscription_id)
+    assert await filled.store.count_replay(scope) == 3

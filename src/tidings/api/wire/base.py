@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from tidings.core import limits
+from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.timestamp import format_timestamp
 
 T = TypeVar("T")
@@ -84,6 +85,16 @@ JsonObject = Annotated[
     msgspec.Raw,
     Meta(description="Any JSON object.", extra_json_schema={"type": "object"}),
 ]
+
+
+def data_object(given: msgspec.Raw) -> bytes:
+    """The data of an event, byte for byte. Raises `ValidationFailed` for what is no object."""
+    data = bytes(given)
+    if not data.startswith(b"{"):
+        raise ValidationFailed(
+            "the body is not valid", faults=[Fault("/data", "it must be a JSON object")]
+        )
+    return data
 
 
 class TenantBody(Body):

@@ -1,6 +1,6 @@
 """Webhook subscriptions on the wire."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -27,8 +27,8 @@ from tidings.api.wire.retry_policies import (
 )
 from tidings.core import limits
 from tidings.core.health import Health, HealthState
-from tidings.core.merge_patch import merge_patch
-from tidings.core.refusals import NotAvailable
+from tidings.core.merge_patch import NothingToRemove, merge_patch, merge_patch_text
+from tidings.core.refusals import Fault, NotAvailable, ValidationFailed
 from tidings.core.retry import DEFAULT_RETRY_POLICY
 from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
 from tidings.core.timestamp import format_timestamp
@@ -73,9 +73,13 @@ _Timeout = Annotated[
         description="How long an attempt may take in all.",
     ),
 ]
-_Filter = Annotated[
-    dict[str, Any] | None, Meta(description="Not available yet: anything but null is refused.")
-]
+_FILTER = Meta(
+    description="What an event's `data` must hold: paths with values or operators ($in, $gt, $gte, "
+    "$lt, $lte, $prefix, $suffix, $contains, $exists, $not, $or, $and).",
+    examples=[{"total": {"$gte": 100}, "customer.country": "DE"}],
+    extra_json_schema={"type": ["object", "null"]},
+)
+_Filter = Annotated[msgspec.Raw, _FILTER]
 _PayloadFormat = Annotated[
     Literal["tidings", "thin", "cloudevents"],
     Meta(description="Only `tidings` is available yet."),
@@ -100,7 +104,7 @@ class CreateWebhookSubscriptionRequest(Body):
     callback_url: CallbackUrl
     secret: Secret | None = None
     description: _Description | None = None
-    filter: _Filter = None
+    filter: _Filter | UnsetType = UNSET
     headers: Annotated[dict[_HeaderName, _HeaderValue], _HEADERS] | None = None
     payload_format: _PayloadFormat | None = None
     thin_above_bytes: _ThinAboveBytes = None
@@ -159,6 +163,19 @@ class SendTestRequest(TenantBody):
     data: JsonObject | UnsetType = UNSET
 
 
+class TryFilterRequest(TenantBody, kw_only=True):
+    """A filter, and the data of an event to ask it about."""
+
+    filter: Annotated[msgspec.Raw, _FILTER]
+    data: JsonObject
+
+
+class FilterAnswer(Shown):
+    """Whether an event with these data would reach a subscription with this filter."""
+
+    matches: bool
+
+
 class WebhookSubscription(Shown, kw_only=True):
     """A subscription. Its secret stands only in the answer to its creation."""
 
@@ -175,7 +192,7 @@ class WebhookSubscription(Shown, kw_only=True):
     disabled_reason: DisabledReason | None
     health: HealthState
     description: str | None
-    filter: None
+    filter: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
     header_names: list[str]
     payload_format: Literal["tidings"]
     thin_above_bytes: None
@@ -222,7 +239,6 @@ class RotatedSecret(Shown):
 def wish_of_request(body: CreateWebhookSubscriptionRequest) -> Wish:
     """What the subscriber asks for. Raises `NotAvailable` and `ValidationFailed`."""
     for asked, name in (
-        (body.filter, "filter"),
         (body.thin_above_bytes, "thinAboveBytes"),
         (body.payload_format not in (None, "tidings") or None, "payloadFormat"),
     ):
@@ -232,6 +248,7 @@ def wish_of_request(body: CreateWebhookSubscriptionRequest) -> Wish:
         event_type=body.event_type,
         callback_url=body.callback_url,
         description=body.description,
+        content_filter=_filter_text(body.filter),
         headers=body.headers or {},
         ordering_enabled=body.ordering_enabled or False,
         retry_policy=retry_policy_of(body.retry_policy or _DEFAULT_POLICY),
@@ -242,9 +259,12 @@ def wish_of_request(body: CreateWebhookSubscriptionRequest) -> Wish:
 
 
 def reworded(wish: Wish, patch: PatchWebhookSubscriptionRequest) -> Wish:
-    """The wish as a merge patch would have it."""
+    """The wish as a merge patch would have it.
+
+    The filter is merged as text, because its numbers must not change. Raises `ValidationFailed`.
+    """
     present = msgspec.to_builtins(_request_of(wish))
-    changes = msgspec.to_builtins(patch)
+    changes = msgspec.to_builtins(msgspec.structs.replace(patch, filter=UNSET))
     if changes.get("callbackUrl", wish.callback_url) != wish.callback_url:
         # The headers may hold credentials of the receiver that the subscription leaves.
         present["headers"] = {}
@@ -252,7 +272,30 @@ def reworded(wish: Wish, patch: PatchWebhookSubscriptionRequest) -> Wish:
     if policy is not None and policy.keys().isdisjoint(present["retryPolicy"]):
         present["retryPolicy"] = {}
     merged = merge_patch(present, changes)
-    return wish_of_request(msgspec.convert(merged, CreateWebhookSubscriptionRequest))
+    request = msgspec.convert(merged, CreateWebhookSubscriptionRequest)
+    request.filter = _merged_filter(wish.content_filter, patch.filter)
+    return wish_of_request(request)
+
+
+def _merged_filter(present: str | None, patch: msgspec.Raw | UnsetType) -> msgspec.Raw:
+    before = (present or "null").encode()
+    if patch is UNSET:
+        return msgspec.Raw(before)
+    try:
+        return msgspec.Raw(merge_patch_text(before, bytes(patch)))
+    except NothingToRemove as fault:
+        why = (
+            "a merge patch removes what is null, and it is not there; for null write [null] at $in"
+        )
+        raise ValidationFailed(
+            "the patch is not valid", faults=[Fault(f"/filter{fault.pointer}", why)]
+        ) from None
+
+
+def _filter_text(given: msgspec.Raw | UnsetType) -> str | None:
+    """A filter as it was given; None where there is none."""
+    text = "null" if given is UNSET else bytes(given).decode()
+    return None if text == "null" else text
 
 
 def shown_subscription(
@@ -272,7 +315,7 @@ def shown_subscription(
         disabled_reason=subscription.disabled_reason,
         health=health.state,
         description=subscription.description,
-        filter=None,
+        filter=msgspec.Raw((subscription.content_filter or "null").encode()),
         header_names=[name for name, _ in subscription.headers],
         payload_format="tidings",
         thin_above_bytes=None,

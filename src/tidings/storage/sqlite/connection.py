@@ -10,6 +10,9 @@ from typing import Any, Final
 
 import apsw
 
+from tidings.core.content_filter import EventData
+from tidings.core.event import data_of
+from tidings.core.filter_grammar import content_filter
 from tidings.core.pattern import matches
 from tidings.ports.store import StoreUnavailable
 
@@ -69,6 +72,7 @@ def prepare(db: apsw.Connection) -> None:
     # The writer never checkpoints: a connection of its own does, beside the commits.
     db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
     db.create_scalar_function("matches", _sql_matches, 2, deterministic=True)
+    db.create_scalar_function("passes", _sql_passes, 2, deterministic=True)
 
 
 def free_bytes(path: Path) -> int:
@@ -81,6 +85,12 @@ def _sql_matches(*arguments: Any) -> int:
     """The SQL function ``matches(patterns, event_type)``; no patterns match everything."""
     patterns, event_type = arguments
     return int(patterns is None or matches(patterns, event_type))
+
+
+def _sql_passes(*arguments: Any) -> int:
+    """The SQL function ``passes(content_filter, body)``; no filter lets everything through."""
+    wanted, body = arguments
+    return int(wanted is None or EventData(data_of(body)).passes(content_filter(wanted)))
 
 
 class ProcessLock:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 import apsw
 
 from tidings.core import limits
+from tidings.core.content_filter import EventData
 from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.event import (
     ERASED_BODY,
@@ -14,6 +15,7 @@ from tidings.core.event import (
     Event,
     NewEvent,
     OverQuota,
+    data_of,
 )
 from tidings.core.identifier import lowest_seq
 from tidings.core.refusals import NotFound
@@ -165,16 +167,23 @@ class _Acceptance:
         self._events: list[Row] = []
         self._keys: list[Row] = []
         self._deliveries: list[Delivery] = []
+        self._filter_steps = 0
 
     def accept(self, events: Sequence[NewEvent]) -> list[AcceptResult]:
         self._look_up(events)
         results: list[AcceptResult] = []
         for event in events:
-            if results and len(self._deliveries) >= limits.COMMIT_DELIVERIES_MAX:
+            if results and self._is_full():
                 break
             results.append(self._accept_one(event))
         self._insert()
         return results
+
+    def _is_full(self) -> bool:
+        return (
+            len(self._deliveries) >= limits.COMMIT_DELIVERIES_MAX
+            or self._filter_steps >= limits.COMMIT_FILTER_STEPS_MAX
+        )
 
     def _look_up(self, events: Sequence[NewEvent]) -> None:
         """Find those that were accepted before."""
@@ -206,10 +215,17 @@ class _Acceptance:
             return accepted
         if event.is_over_rate:
             return OverQuota("events_per_second")
-        wanting = self._tx.routing.wanting(event.tenant_id, event.event_type)
+        wanting = self._wanting(event)
         if wanting and not self._has_room(event.tenant_id, len(wanting)):
             return OverQuota("backlog")
         return self._take(event, wanting)
+
+    def _wanting(self, event: NewEvent) -> list[Subscription]:
+        """Whoever gets the event; what their filters said is told with the commit."""
+        tx, data = self._tx, EventData(data_of(event.body))
+        wanting = tx.routing.wanting(event.tenant_id, event.event_type, data, tx.filter_outcomes)
+        self._filter_steps += data.steps
+        return wanting
 
     def _has_room(self, tenant_id: str, deliveries: int) -> bool:
         """Whether the tenant may begin deliveries; if so they count from now on."""

@@ -5,7 +5,9 @@ from typing import Any
 import apsw
 import msgspec
 
+from tidings.core.content_filter import EventData
 from tidings.core.delivery import DeliveryStatus
+from tidings.core.event import data_of
 from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Subscription
@@ -30,7 +32,7 @@ _MISSED = (
     " FROM event e CROSS JOIN subscription s ON s.subscription_id = ?1"
     " WHERE e.tenant_id = ?2 AND s.tenant_id = ?2 AND e.seq >= ?3 AND e.seq < ?4"
     " AND matches(?5, e.event_type) AND matches(s.event_type, e.event_type)"
-    f" AND length(e.body) > 0 AND {TAKES_EVENTS}"
+    f" AND length(e.body) > 0 AND {TAKES_EVENTS} AND passes(s.content_filter, e.body)"
     " AND NOT EXISTS (SELECT 1 FROM delivery d"
     "  WHERE d.event_seq = e.seq AND d.subscription_id = s.subscription_id)"
     " AND NOT EXISTS (SELECT 1 FROM finished_delivery d"
@@ -52,7 +54,8 @@ class SqliteReplays(SqliteBase):
             if not event.body:
                 raise InvalidState("the event's data was erased")
             if subscription_id is None:
-                wanting = tx.routing.wanting(tenant_id, event.event_type)
+                data = EventData(data_of(event.body))
+                wanting = tx.routing.wanting(tenant_id, event.event_type, data)
             else:
                 wanting = [_find_receiving(tx, tenant_id, subscription_id)]
             return sum(

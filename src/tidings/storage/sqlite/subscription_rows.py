@@ -19,16 +19,33 @@ from tidings.storage.sqlite.rows import (
 )
 from tidings.storage.sqlite.statements import fetch_one, values
 
+_COLUMNS: Final = (
+    "subscription_id",
+    "tenant_id",
+    "event_type",
+    "callback_url",
+    "created_at_ms",
+    "updated_at_ms",
+    "status",
+    "disabled_reason",
+    "description",
+    "sealed_headers",
+    "ordering_enabled",
+    "retry_policy",
+    "rate_limit_per_second",
+    "timeout_seconds",
+    "metadata",
+    "version",
+    "must_prove",
+    "verified_at_ms",
+    "content_filter",
+)
 SUBSCRIPTION_SELECT: Final = (
-    "SELECT s.subscription_id, s.tenant_id, s.event_type, s.callback_url, s.created_at_ms,"
-    " s.updated_at_ms, s.status, s.disabled_reason, s.description, s.sealed_headers,"
-    " s.ordering_enabled, s.retry_policy, s.rate_limit_per_second, s.timeout_seconds, s.metadata,"
-    " s.version, s.must_prove, s.verified_at_ms,"
+    f"SELECT {', '.join('s.' + name for name in _COLUMNS)},"
     f" {', '.join('h.' + name.strip() for name in HEALTH_COLUMNS.split(','))}"
     " FROM subscription s LEFT JOIN endpoint_health h ON h.subscription_id = s.subscription_id"
 )
 _LOG = logging.getLogger(__name__)
-_SUBSCRIPTION_COLUMNS: Final = 18
 _SECRETS_AT_ONCE: Final = 256
 _HEADERS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _METADATA = msgspec.json.Decoder(dict[str, str])
@@ -73,6 +90,8 @@ class SubscriptionRows:
             subscription.tenant_id,
             subscription.event_type,
             subscription.callback_url,
+            subscription.created_at_ms,
+            subscription.updated_at_ms,
             subscription.status,
             subscription.disabled_reason,
             subscription.description,
@@ -83,12 +102,14 @@ class SubscriptionRows:
             subscription.timeout_seconds,
             msgspec.json.encode(subscription.metadata).decode(),
             subscription.version,
-            subscription.created_at_ms,
-            subscription.updated_at_ms,
             int(subscription.must_prove),
             subscription.verified_at_ms,
+            subscription.content_filter,
         )
-        self._db.execute(f"INSERT OR REPLACE INTO subscription {values(1, len(row))}", row)
+        self._db.execute(
+            f"INSERT OR REPLACE INTO subscription ({', '.join(_COLUMNS)}) {values(1, len(row))}",
+            row,
+        )
         if is_unopened:
             return
         self._db.execute("DELETE FROM signing_secret WHERE subscription_id = ?", (subscription_id,))
@@ -153,8 +174,9 @@ class SubscriptionRows:
             version=row[15],
             must_prove=bool(row[16]),
             verified_at_ms=row[17],
+            content_filter=row[18],
         )
-        return SubscriptionRecord(subscription, health_of(row[_SUBSCRIPTION_COLUMNS:]))
+        return SubscriptionRecord(subscription, health_of(row[len(_COLUMNS) :]))
 
 
 def _owner(kind: str, subscription: Subscription) -> str:

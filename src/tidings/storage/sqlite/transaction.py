@@ -4,11 +4,13 @@ Each write is a function of the transaction and stands or falls by itself; one c
 flush to the disk, makes them all durable.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import apsw
 
+from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery
 from tidings.core.identifier import next_seq
 from tidings.core.routing import Routing
@@ -31,6 +33,7 @@ class Transaction:
         "bodies",
         "db",
         "ended",
+        "filter_outcomes",
         "keys",
         "last_seq",
         "recorded",
@@ -59,6 +62,7 @@ class Transaction:
         self.arrived: list[Delivery] = []
         self.bodies: dict[int, StoredBody] = {}
         self.replays: list[Replay] = []
+        self.filter_outcomes: Counter[FilterOutcome] = Counter()
 
     def next_seq(self, now_ms: int) -> int:
         """The next number in the order of commits."""
@@ -77,6 +81,7 @@ class Transaction:
             self.arrived,
             self.bodies,
             self.replays,
+            self.filter_outcomes,
         )
         return Committed(*members) if any(members) else None
 
