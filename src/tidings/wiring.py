@@ -20,6 +20,7 @@ from tidings import __version__, logs
 from tidings.api.app import create_app
 from tidings.api.bounded_http import BoundedHttp
 from tidings.api.services import ApiSettings, Services
+from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
@@ -123,7 +124,7 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = _encryption_key(settings, chance)
     async with AsyncExitStack() as rest:
-        store = await open_store(settings.database_path, sealer=Sealer(key), chance=chance)
+        store = await _open_store(settings, key, chance)
         rest.push_async_callback(store.close)
         rules = _address_rules(settings, is_dev=is_dev)
         transport = await rest.enter_async_context(AiohttpTransport(rules))
@@ -224,6 +225,15 @@ def _encryption_key(settings: Settings, chance: SystemChance) -> bytes:
             "or set TIDINGS_ENCRYPTION_KEY"
         )
     return read_or_make_key(path, lambda: chance.key_bytes(KEY_BYTES))
+
+
+async def _open_store(settings: Settings, key: bytes, chance: SystemChance) -> SqliteStore:
+    return await open_store(
+        settings.database_path,
+        sealer=Sealer(key),
+        chance=chance,
+        lifecycle_data=lifecycle_data,
+    )
 
 
 def _address_rules(settings: Settings, *, is_dev: bool) -> AddressRules:

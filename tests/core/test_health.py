@@ -12,6 +12,7 @@ from tidings.core.health import (
     has_failed_for_days,
     health_after,
     is_worth_writing,
+    told_in_time,
 )
 from tidings.core.limits import (
     HEALTH_OPENS_AFTER_FAILURES,
@@ -107,3 +108,25 @@ def test_changes_of_state_are_written_at_once_and_others_once_a_second() -> None
     assert not is_worth_writing(failing, held, written_at_ms=0, now_ms=999)
     assert is_worth_writing(failing, held, written_at_ms=0, now_ms=1_000)
     assert not is_worth_writing(failing, fail(failing, 5), written_at_ms=0, now_ms=5_000)
+
+
+def test_it_is_told_when_it_opens_and_stays_told_until_it_heals() -> None:
+    health = opened()
+    assert health.is_told
+    later = fail(health, 30 * DAY_MS)
+    assert later.is_told
+    assert fail(later, 30 * DAY_MS + 1).is_told
+    assert not health_after(later, Outcome.DELIVERED, now_ms=31 * DAY_MS, jitter=0).is_told
+
+
+@pytest.mark.parametrize(("after_ms", "is_told"), [(DAY_MS - 1, False), (DAY_MS, True)])
+def test_it_is_told_after_half_of_the_days_before_it_is_disabled(
+    after_ms: int, is_told: bool
+) -> None:
+    health = fail(HEALTHY, 0)
+    told = told_in_time(health, 2, now_ms=after_ms)
+    assert told.is_told is is_told
+    assert told_in_time(told, 2, now_ms=after_ms) is told
+    assert not told_in_time(HEALTHY, 2, now_ms=after_ms).is_told
+    written = is_worth_writing(health, told, written_at_ms=0, now_ms=0)
+    assert written is is_told

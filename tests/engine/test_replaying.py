@@ -21,7 +21,8 @@ async def test_a_large_replay_is_complete_and_lets_fresh_events_pass(
     )
     for _ in range(0, DEAD, 200):
         await world.publish(200)
-    await world.store.disable_subscription(
+    await world.store.change_subscription(
+        "default",
         subscription.subscription_id,
         lambda old: disabled(old, DisabledReason.OPERATOR, now_ms=world.clock.now_ms()),
     )

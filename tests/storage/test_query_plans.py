@@ -80,8 +80,8 @@ async def use_everything(filled: Filled) -> None:
     await store.end_held_deliveries(
         name, queued_before_ms=NOW_MS + 1, excluding=[1], now_ms=NOW_MS, limit=2
     )
-    await store.disable_subscription(
-        name, lambda old: disabled(old, DisabledReason.OPERATOR, now_ms=NOW_MS)
+    await store.change_subscription(
+        TENANT, name, lambda old: disabled(old, DisabledReason.OPERATOR, now_ms=NOW_MS)
     )
     await store.settle_deliveries(name, excluding=[1], now_ms=NOW_MS, limit=3)
     await store.erase_event_data(TENANT, "evt_2", now_ms=NOW_MS)

@@ -13,6 +13,7 @@ from tests.support import tally
 from tests.support.jumping_clock import JumpingClock
 from tidings.api.app import create_app
 from tidings.api.services import ApiSettings, Services
+from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import AddressRules
 from tidings.core.attempt import Answer, Attempt, Outcome, error_class_of, outcome_of
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
@@ -191,7 +192,12 @@ async def api_world(
     **options: Any,
 ) -> AsyncIterator[ApiWorld]:
     """Everything behind the API on fresh data."""
-    store = await open_store(folder / "tidings.db", sealer=Sealer(b"k" * 32), chance=SystemChance())
+    store = await open_store(
+        folder / "tidings.db",
+        sealer=Sealer(b"k" * 32),
+        chance=SystemChance(),
+        lifecycle_data=lifecycle_data,
+    )
     settings = ApiSettings(PUBLIC_URL, b"c" * 32, "test", is_dev=is_dev, **options)
     world = ApiWorld(
         store,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.jumping_clock import JumpingClock
+from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.event import Accepted
 from tidings.core.refusals import Refusal
@@ -91,7 +92,12 @@ async def engine_world(
 ) -> AsyncIterator[EngineWorld]:
     """Everything running; it is stopped in order at the end."""
     clock, chance = JumpingClock(), SystemChance()
-    store = await open_store(folder / "tidings.db", sealer=Sealer(b"k" * 32), chance=chance)
+    store = await open_store(
+        folder / "tidings.db",
+        sealer=Sealer(b"k" * 32),
+        chance=chance,
+        lifecycle_data=lifecycle_data,
+    )
     async with AiohttpTransport(rules) as transport:
         engine = Engine(
             store,

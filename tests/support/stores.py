@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
+from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.ports.clock import Chance
 from tidings.ports.store import Store
 from tidings.storage.sealing import Sealer
@@ -23,7 +24,10 @@ async def open_sqlite_store(
 ) -> AsyncIterator[SqliteStore]:
     """The SQLite store in a folder. Opened again, it holds what it held before."""
     store = await open_store(
-        folder / DATABASE_NAME, sealer=Sealer(sealing_key), chance=chance or SystemChance()
+        folder / DATABASE_NAME,
+        sealer=Sealer(sealing_key),
+        chance=chance or SystemChance(),
+        lifecycle_data=lifecycle_data,
     )
     try:
         yield store

@@ -5,7 +5,7 @@ import msgspec
 from tidings.core import limits
 from tidings.core.attempt import HOLDING_STATUSES, Answer, Outcome, outcome_of
 from tidings.core.delivery import Delivery, Ending, Turn, ending_of
-from tidings.core.health import Health, has_failed_for_days, health_after
+from tidings.core.health import Health, has_failed_for_days, health_after, told_in_time
 from tidings.core.retry import JITTER_SHARE, next_attempt_at_ms, retry_after_ms
 from tidings.core.subscription import DisabledReason, Status, Subscription
 
@@ -48,6 +48,7 @@ def after_attempt(
         jitter=jitter,
         held_until_ms=asked_ms if holds else None,
     )
+    healthier = told_in_time(healthier, disable_after_days, now_ms=now_ms)
     tried = msgspec.structs.replace(delivery, attempt_count=delivery.attempt_count + 1)
     if outcome is Outcome.DELIVERED:
         return Decision(outcome, tried, ending_of(Turn.ATTEMPT_DELIVERED), healthier)

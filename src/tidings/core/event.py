@@ -17,7 +17,8 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     ``:`` and stands for an Idempotency-Key, so that no publisher can write it as an event id.
     `content_hash` covers only what the publisher gave. `body` is what receivers get. `hops` counts
     how often what it tells was received from Tidings and published anew. `is_over_rate` says that
-    the tenant publishes too fast: the event may be answered as a repeat, and not be let in.
+    the tenant publishes too fast: the event may be answered as a repeat, and not be let in. A
+    lifecycle event is `about` a subscription, which does not get it.
     """
 
     event_id: str
@@ -30,6 +31,7 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     body: bytes
     hops: int = 0
     is_over_rate: bool = False
+    about: str | None = None
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

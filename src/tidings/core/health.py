@@ -4,6 +4,9 @@ An endpoint fails once its last answer was a failure. It opens, like a circuit b
 than after 10 failures in a row over at least a minute. While it is open nothing is sent but probes,
 ordinary attempts of its oldest delivery, at intervals that grow from 30 s to 30 min. One success
 heals it.
+
+Somebody is told of it when it opens, or when half of the time has passed after which unbroken
+failure disables the subscription, whichever comes first; and again when it recovers.
 """
 
 from enum import StrEnum
@@ -25,13 +28,17 @@ class HealthState(StrEnum):
 
 
 class Health(msgspec.Struct, frozen=True, gc=False):
-    """What is remembered of an endpoint. Without `probe_at_ms` it is not open."""
+    """What is remembered of an endpoint. Without `probe_at_ms` it is not open.
+
+    `is_told` says that a lifecycle event has told of these failures.
+    """
 
     consecutive_failures: int = 0
     failing_since_ms: int | None = None
     probe_at_ms: int | None = None
     probe_interval_ms: int = 0
     held_until_ms: int | None = None
+    is_told: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -70,8 +77,11 @@ def health_after(
     held = max(filter(None, (held_until_ms, health.held_until_ms)), default=None)
     if health.probe_at_ms is not None and now_ms < health.probe_at_ms:
         # It was on its way when the endpoint opened, so it is no probe and tells nothing new.
-        return Health(
-            failures, failing_since_ms, health.probe_at_ms, health.probe_interval_ms, held
+        return msgspec.structs.replace(
+            health,
+            consecutive_failures=failures,
+            failing_since_ms=failing_since_ms,
+            held_until_ms=held,
         )
     if health.is_open:
         interval_ms = min(health.probe_interval_ms * 2, limits.PROBE_INTERVAL_MS_MAX)
@@ -81,9 +91,17 @@ def health_after(
     ):
         interval_ms = limits.PROBE_INTERVAL_MS_MIN
     else:
-        return Health(failures, failing_since_ms, None, 0, held)
+        return Health(failures, failing_since_ms, None, 0, held, health.is_told)
     probe_at_ms = now_ms + round(interval_ms * (0.8 + 0.4 * jitter))
-    return Health(failures, failing_since_ms, probe_at_ms, interval_ms, held)
+    return Health(failures, failing_since_ms, probe_at_ms, interval_ms, held, is_told=True)
+
+
+def told_in_time(health: Health, disable_after_days: float, *, now_ms: int) -> Health:
+    """The health, marked as told once its share of the days before it is disabled has passed."""
+    days = disable_after_days * limits.FAILING_TOLD_SHARE
+    if health.is_told or not has_failed_for_days(health, days, now_ms=now_ms):
+        return health
+    return msgspec.structs.replace(health, is_told=True)
 
 
 def has_failed_for_days(health: Health, days: float, *, now_ms: int) -> bool:
@@ -95,9 +113,10 @@ def has_failed_for_days(health: Health, days: float, *, now_ms: int) -> bool:
 def is_worth_writing(written: Health, present: Health, *, written_at_ms: int, now_ms: int) -> bool:
     """Whether the present health must be stored, so that a restart respects it.
 
-    A change of state always; everything else at most once a second for an endpoint.
+    A change of state, or of what was told, always; everything else at most once a second for an
+    endpoint.
     """
-    if written.state is not present.state:
+    if written.state is not present.state or written.is_told is not present.is_told:
         return True
     if now_ms - written_at_ms < limits.HEALTH_WRITE_INTERVAL_MS:
         return False

@@ -120,7 +120,8 @@ HEALTH_OPENS_AFTER_MS: Final = 60_000
 PROBE_INTERVAL_MS_MIN: Final = 30_000
 PROBE_INTERVAL_MS_MAX: Final = 30 * 60_000
 HEALTH_WRITE_INTERVAL_MS: Final = 1_000
-FAILING_WARNING_SHARE: Final = 0.5
+FAILING_TOLD_SHARE: Final = 0.5
+"""Of the days after which failure disables: when somebody is told, unless the endpoint opened."""
 OUR_FAULT_RETRY_MS: Final = 5_000
 
 # Listing and counting.

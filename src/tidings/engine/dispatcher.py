@@ -25,13 +25,12 @@ from tidings.core.decision import Decision, after_attempt
 from tidings.core.health import HEALTHY, Health, is_worth_writing
 from tidings.core.limits import SETTLED_ROWS_MAX
 from tidings.core.scheduler import Scheduler
-from tidings.core.subscription import DisabledReason, Subscription, disabled
 from tidings.engine.bodies import Bodies
 from tidings.engine.recorder import Recorder
 from tidings.engine.sending import Sender
 from tidings.engine.telemetry import Telemetry
 from tidings.ports.clock import Chance, Clock
-from tidings.ports.store import Committed, Result, Store, StoreUnavailable
+from tidings.ports.store import Committed, Disabling, Result, Store
 
 _LOG = logging.getLogger(__name__)
 _STORE_AWAY_SECONDS = 0.25
@@ -176,10 +175,11 @@ class Dispatcher:
         )
         decision = self._decide(send, answer)
         health = self._health_to_write(subscription.subscription_id, decision.health)
-        self.recorder.add(Result(attempt, decision.delivery, decision.ending, health))
-        self._telemetry.attempt_finished(attempt)
+        disabling = None
         if decision.disable is not None:
-            self._begin(self._chores, self._disable(subscription, decision.disable))
+            disabling = Disabling(decision.disable, subscription.callback_url)
+        self.recorder.add(Result(attempt, decision.delivery, decision.ending, health, disabling))
+        self._telemetry.attempt_finished(attempt)
         self.wake()
 
     def _result_lost(self, result: Result) -> None:
@@ -226,23 +226,6 @@ class Dispatcher:
     def restore_health(self, subscription_id: str, health: Health) -> None:
         """Note what the store holds of an endpoint's health."""
         self._healths_written[subscription_id] = (health, 0)
-
-    async def _disable(self, subscription: Subscription, reason: DisabledReason) -> None:
-        """Switch a subscription off, unless it has another callback URL by now."""
-        now_ms = self._clock.now_ms()
-
-        def changed(old: Subscription) -> Subscription:
-            if old.callback_url != subscription.callback_url:
-                return old
-            return disabled(old, reason, now_ms=now_ms)
-
-        while self._is_sending:
-            try:
-                await self._store.disable_subscription(subscription.subscription_id, changed)
-            except StoreUnavailable:
-                await asyncio.sleep(_STORE_AWAY_SECONDS)
-            else:
-                return
 
     async def _carry_out(self, command: Command) -> None:
         try:

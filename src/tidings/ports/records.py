@@ -6,6 +6,7 @@ import msgspec
 
 from tidings.core.delivery import DeadLetterReason, Delivery, DeliveryStatus
 from tidings.core.health import Health
+from tidings.core.lifecycle import LifecycleType
 from tidings.core.subscription import Subscription
 
 ReplayChoice = Literal["dead", "missed", "all"]
@@ -48,6 +49,21 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
     finished_at_ms: int | None
     reason: DeadLetterReason | None
     hops: int = 0
+
+
+class LifecycleFact(msgspec.Struct, frozen=True):
+    """Something that a lifecycle event tells: what happened, and to which subscription.
+
+    `reason` is that of the subscription's or the delivery's end. `delivery` is the one dead letter
+    that this is about; where many ended at once there is none, and `dead_lettered` counts them.
+    """
+
+    type: LifecycleType
+    subscription: Subscription
+    health: Health
+    reason: str | None = None
+    delivery: DeliveryRecord | None = None
+    dead_lettered: int | None = None
 
 
 class EventRecord(msgspec.Struct, frozen=True):

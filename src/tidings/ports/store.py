@@ -1,5 +1,8 @@
 """The store: what must outlive the process. One method, one transaction, one fact of the business.
 
+Whatever changes a subscription, its endpoint's health or makes a dead letter publishes the
+lifecycle event that tells of it, in the same transaction (`tidings.core.lifecycle`).
+
 Every method raises `StoreUnavailable` when the database cannot be used, and then nothing is known
 about whether a write took effect; all writes may be repeated safely. Times are milliseconds since
 1970. Methods that change something take `now_ms`; none reads a clock.
@@ -15,7 +18,7 @@ from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.event import AcceptResult, Event, NewEvent
 from tidings.core.health import Health
-from tidings.core.subscription import Subscription
+from tidings.core.subscription import DisabledReason, Subscription
 from tidings.ports.records import (
     ApiKey,
     DeliveryFilter,
@@ -23,6 +26,7 @@ from tidings.ports.records import (
     EventFilter,
     EventRecord,
     IdempotentAnswer,
+    LifecycleFact,
     QueuePage,
     Replay,
     ReplayScope,
@@ -36,17 +40,26 @@ class StoreUnavailable(Exception):
     """The database cannot be used at the moment; its cause is chained."""
 
 
+class Disabling(msgspec.Struct, frozen=True, gc=False):
+    """That a subscription is to be switched off, unless it has another callback URL by now."""
+
+    reason: DisabledReason
+    callback_url: str
+
+
 class Result(msgspec.Struct, frozen=True, gc=False):
     """What an attempt leads to: its record, and the row afterwards or how it ended.
 
     `delivery` is the row after the attempt; it applies only if the stored row has the same `seq`
-    and has seen one attempt less. `health` is set when it is worth writing.
+    and has seen one attempt less. `health` is set when it is worth writing. `disabling` is
+    done in the same transaction.
     """
 
     attempt: Attempt
     delivery: Delivery
     ending: Ending | None
     health: Health | None = None
+    disabling: Disabling | None = None
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +92,10 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     bodies: Mapping[int, StoredBody] = {}
     replays: Sequence[Replay] = ()
     filter_outcomes: Mapping[FilterOutcome, int] = {}
+
+
+LifecycleData = Callable[[LifecycleFact], bytes]
+"""Writes the `data` of a lifecycle event, a JSON object. Pure: it runs inside transactions."""
 
 
 class ConfigurationStore(Protocol):
@@ -117,12 +134,6 @@ class ConfigurationStore(Protocol):
         Returning the very same object changes nothing. A status that leaves `disabled`, and a
         resume, reset the endpoint's health.
         """
-        ...
-
-    async def disable_subscription(
-        self, subscription_id: str, change: Callable[[Subscription], Subscription]
-    ) -> None:
-        """The same on behalf of the engine, which knows no tenants; unknown ones are no fault."""
         ...
 
     async def get_subscription(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:

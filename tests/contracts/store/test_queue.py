@@ -143,8 +143,8 @@ async def test_a_disabled_subscription_is_settled_in_steps_but_for_what_is_in_fl
         )
 
     assert await settle() == 0
-    await filled.store.disable_subscription(
-        name, lambda old: disabled(old, DisabledReason.GONE, now_ms=NOW_MS)
+    await filled.store.change_subscription(
+        TENANT, name, lambda old: disabled(old, DisabledReason.GONE, now_ms=NOW_MS)
     )
     assert [await settle() for _ in range(3)] == [3, 1, 0]
     dead = await filled.listed(status=DeliveryStatus.DEAD_LETTERED)
@@ -181,13 +181,15 @@ async def test_held_rows_end_when_they_were_queued_too_long_ago(filled: Filled) 
 @pytest.mark.parametrize("is_finished", [True, False])
 async def test_old_events_go_with_all_that_hangs_on_them(filled: Filled, is_finished: bool) -> None:
     await filled.subscribe()
+    # The event that told of the subscription.
+    assert await filled.store.delete_expired(accepted_before_ms=NOW_MS + 1, limit=9) == 1
     (row,) = await filled.publish(event_id="evt_old")
     if is_finished:
         await filled.end(row)
     else:
         assert await filled.store.delete_expired(accepted_before_ms=NOW_MS + 1, limit=9) == 0
         ended = await filled.store.expire_deliveries(
-            accepted_before_ms=NOW_MS + 1, now_ms=NOW_MS, limit=9
+            accepted_before_ms=NOW_MS + 1, now_ms=NOW_MS + 9, limit=9
         )
         assert ended == 1
         assert (await filled.listed())[0].reason is DeadLetterReason.EXPIRED

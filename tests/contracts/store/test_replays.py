@@ -51,7 +51,8 @@ async def test_what_cannot_be_replayed_is_refused(filled: Filled) -> None:
     for row in (cancelled, erased):
         with pytest.raises(InvalidState):
             await filled.store.replay_delivery(TENANT, row.delivery_id, now_ms=LATER_MS)
-    await filled.store.disable_subscription(
+    await filled.store.change_subscription(
+        TENANT,
         subscription.subscription_id,
         lambda old: disabled(old, DisabledReason.OPERATOR, now_ms=NOW_MS),
     )

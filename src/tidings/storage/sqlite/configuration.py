@@ -8,6 +8,7 @@ import msgspec
 from tidings.core import limits
 from tidings.core.health import HEALTHY
 from tidings.core.identifier import lowest_id
+from tidings.core.lifecycle import LifecycleType
 from tidings.core.refusals import NotFound, QuotaExceeded
 from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
@@ -19,7 +20,7 @@ from tidings.ports.records import (
 )
 from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.health import write_health
+from tidings.storage.sqlite.changes import change_record, put_subscription
 from tidings.storage.sqlite.rows import Row
 from tidings.storage.sqlite.statements import fetch_all, fetch_one
 from tidings.storage.sqlite.subscription_rows import (
@@ -27,7 +28,7 @@ from tidings.storage.sqlite.subscription_rows import (
     SubscriptionRows,
 )
 from tidings.storage.sqlite.tenants import note_tenant
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sqlite.transaction import Telling, Transaction
 
 
 class SqliteConfiguration(SqliteBase):
@@ -59,25 +60,9 @@ class SqliteConfiguration(SqliteBase):
 
         def write(tx: Transaction) -> SubscriptionRecord:
             record = _get(tx.db, self.sealer, tenant_id, subscription_id)
-            return _change(tx, self.sealer, record, change)
+            return change_record(tx, self.sealer, record, change)
 
         return await self.write(write)
-
-    async def disable_subscription(
-        self, subscription_id: str, change: Callable[[Subscription], Subscription]
-    ) -> None:
-        """See `ConfigurationStore`."""
-
-        def write(tx: Transaction) -> None:
-            rows = fetch_all(
-                tx.db,
-                f"{SUBSCRIPTION_SELECT} WHERE s.subscription_id = ? AND s.status <> 'deleted'",
-                (subscription_id,),
-            )
-            for record in SubscriptionRows(tx.db, self.sealer).records(rows):
-                _change(tx, self.sealer, record, change)
-
-        await self.write(write)
 
     async def get_subscription(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
         """See `ConfigurationStore`."""
@@ -208,34 +193,16 @@ def _create_subscription(
             f"the tenant has {counted[0]} subscriptions, the limit is {quota}",
         )
     note_tenant(tx, subscription.tenant_id, now_ms)
-    SubscriptionRows(tx.db, sealer).put(subscription)
-    _note_change(tx, subscription)
+    put_subscription(tx, sealer, subscription)
+    tx.tellings.append(
+        Telling(
+            LifecycleType.CREATED,
+            subscription.subscription_id,
+            now_ms,
+            record=SubscriptionRecord(subscription, HEALTHY),
+        )
+    )
     return None
-
-
-def _change(
-    tx: Transaction,
-    sealer: Sealer,
-    record: SubscriptionRecord,
-    change: Callable[[Subscription], Subscription],
-) -> SubscriptionRecord:
-    old = record.subscription
-    new = change(old)
-    if new is old:
-        return record
-    health = record.health
-    if new.may_send and not old.may_send:
-        health = HEALTHY
-        write_health(tx.db, [(new.subscription_id, HEALTHY)])
-    SubscriptionRows(tx.db, sealer).put(new)
-    _note_change(tx, new)
-    return SubscriptionRecord(new, health)
-
-
-def _note_change(tx: Transaction, subscription: Subscription) -> None:
-    tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
-    tx.routing.put(subscription)
-    tx.subscriptions.append(subscription)
 
 
 def _get(

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import apsw
 
 from tidings.core.delivery import Delivery, Ending
+from tidings.core.lifecycle import LifecycleType, is_ending_told
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
 from tidings.storage.sqlite.statements import execute_many, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sqlite.transaction import Telling, Transaction
 
 
 def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: int) -> None:
@@ -17,11 +18,27 @@ def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: 
     execute_many(tx.db, "DELETE FROM delivery WHERE seq IN (", [(row.seq,) for row in rows], ")")
     insert_finished(tx.db, [finished_row(row, ending, now_ms) for row in rows])
     tx.backlog.removed(rows)
+    tell_dead_letters(tx, rows, ending, now_ms)
     tx.ended.extend(rows)
     for row in rows:
         following = next_in_lane(tx.db, row)
         if following is not None and following not in tx.unparked:
             tx.unparked.append(following)
+
+
+def tell_dead_letters(
+    tx: Transaction, rows: Sequence[Delivery], ending: Ending, at_ms: int
+) -> None:
+    """Have it told that rows became dead letters: once for each subscription."""
+    if not is_ending_told(ending):
+        return
+    by_subscription: dict[str, list[Delivery]] = {}
+    for row in rows:
+        by_subscription.setdefault(row.subscription_id, []).append(row)
+    for subscription_id, ended in by_subscription.items():
+        tx.tellings.append(
+            Telling(LifecycleType.DEAD_LETTERED, subscription_id, at_ms, ended=ended, ending=ending)
+        )
 
 
 def finished_row(delivery: Delivery, ending: Ending, now_ms: int) -> Row:

@@ -1,6 +1,7 @@
 """Accepting events, and reading them back, in SQLite."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import apsw
 
@@ -43,7 +44,7 @@ class SqliteEvents(SqliteBase):
         """See `EventStore`."""
         self._keep_reserve()
         return await self.write(
-            lambda tx: _Acceptance(tx, self.chance, now_ms, backlog_max).accept(events)
+            lambda tx: Acceptance(tx, self.chance, now_ms, backlog_max).accept(events)
         )
 
     def _keep_reserve(self) -> None:
@@ -62,12 +63,15 @@ class SqliteEvents(SqliteBase):
         self, wanted: EventFilter, *, before: int | None, limit: int
     ) -> list[EventRecord]:
         """See `EventStore`."""
-        conditions, bindings = ["1"], []
+        conditions: list[str] = ["1"]
+        bindings: list[Any] = []
+        # Without patterns it is the list of `*`, which our own events do not match.
+        patterns = wanted.patterns or "*"
         since = None if wanted.since_ms is None else lowest_seq(wanted.since_ms)
         until = None if wanted.until_ms is None else lowest_seq(wanted.until_ms)
         for condition, value in (
             ("tenant_id = ?", wanted.tenant_id),
-            ("matches(?, event_type)", wanted.patterns),
+            ("matches(?, event_type)", patterns),
             ("seq < ?", before),
             ("seq >= ?", since),
             ("seq < ?", until),
@@ -152,7 +156,7 @@ def insert_deliveries(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
     tx.arrived.extend(deliveries)
 
 
-class _Acceptance:
+class Acceptance:
     """One batch of events on its way into the tables."""
 
     def __init__(
@@ -184,6 +188,13 @@ class _Acceptance:
             len(self._deliveries) >= limits.COMMIT_DELIVERIES_MAX
             or self._filter_steps >= limits.COMMIT_FILTER_STEPS_MAX
         )
+
+    def publish_own(self, events: Sequence[NewEvent]) -> None:
+        """Let in events of our own making: no repeats, and beyond all quotas."""
+        for event in events:
+            others = [one for one in self._wanting(event) if one.subscription_id != event.about]
+            self._take(event, others)
+        self._insert()
 
     def _look_up(self, events: Sequence[NewEvent]) -> None:
         """Find those that were accepted before."""
@@ -267,6 +278,7 @@ class _Acceptance:
                 event.ordering_key,
                 event.body,
                 event.hops,
+                event.about,
             )
         )
         keys = {event.event_key, event.event_id}

@@ -5,6 +5,18 @@ from collections.abc import Sequence
 import apsw
 
 from tidings.core.health import HEALTHY, Health
+from tidings.storage.sqlite.rows import HEALTH_COLUMNS, health_of
+from tidings.storage.sqlite.statements import fetch_one
+
+
+def read_health(db: apsw.Connection, subscription_id: str) -> Health:
+    """The stored health of an endpoint."""
+    row = fetch_one(
+        db,
+        f"SELECT {HEALTH_COLUMNS} FROM endpoint_health WHERE subscription_id = ?",
+        (subscription_id,),
+    )
+    return HEALTHY if row is None else health_of(row)
 
 
 def write_health(db: apsw.Connection, healths: Sequence[tuple[str, Health]]) -> None:
@@ -14,7 +26,7 @@ def write_health(db: apsw.Connection, healths: Sequence[tuple[str, Health]]) -> 
             db.execute("DELETE FROM endpoint_health WHERE subscription_id = ?", (subscription_id,))
         else:
             db.execute(
-                "INSERT OR REPLACE INTO endpoint_health SELECT ?1, ?2, ?3, ?4, ?5, ?6"
+                "INSERT OR REPLACE INTO endpoint_health SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
                 # Its tenant may have been erased while the attempt was on its way.
                 " WHERE EXISTS (SELECT 1 FROM subscription WHERE subscription_id = ?1)",
                 (
@@ -24,5 +36,6 @@ def write_health(db: apsw.Connection, healths: Sequence[tuple[str, Health]]) -> 
                     health.probe_at_ms,
                     health.probe_interval_ms,
                     health.held_until_ms,
+                    int(health.is_told),
                 ),
             )

@@ -95,7 +95,7 @@ class SqliteQueue(SqliteBase):
 
     async def record_results(self, results: Sequence[Result]) -> list[Recorded]:
         """See `QueueStore`."""
-        return await self.write(lambda tx: record_results(tx, results))
+        return await self.write(lambda tx: record_results(tx, self.sealer, results))
 
     async def settle_deliveries(
         self, subscription_id: str, *, excluding: Collection[int], now_ms: int, limit: int

@@ -2,22 +2,34 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tidings.core.delivery import Delivery
+from tidings.core.lifecycle import LifecycleType, health_told, is_reserved
+from tidings.core.subscription import DisabledReason, disabled
 from tidings.ports.store import Recorded, Result
-from tidings.storage.sqlite.endings import finished_row, insert_finished, next_in_lane
-from tidings.storage.sqlite.health import write_health
-from tidings.storage.sqlite.rows import attempt_row
+from tidings.storage.sealing import Sealer
+from tidings.storage.sqlite.changes import change_record, find_record
+from tidings.storage.sqlite.endings import (
+    finished_row,
+    insert_finished,
+    next_in_lane,
+    tell_dead_letters,
+)
+from tidings.storage.sqlite.health import read_health, write_health
+from tidings.storage.sqlite.rows import Row, attempt_row
 from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sqlite.transaction import Telling, Transaction
 
 
-def record_results(tx: Transaction, results: Sequence[Result]) -> list[Recorded]:
+def record_results(tx: Transaction, sealer: Sealer, results: Sequence[Result]) -> list[Recorded]:
     """Record attempts and what they lead to.
 
     Each result applies to the row that has seen one attempt less. It may be repeated: a row that
     stands as the result would leave it counts as applied. Any other row was ended by somebody else.
     """
     db = tx.db
+    disabling = _not_recorded(tx, [result for result in results if result.disabling is not None])
     execute_many(
         db, "INSERT OR IGNORE INTO attempt", [_attempt_values(result) for result in results]
     )
@@ -25,21 +37,68 @@ def record_results(tx: Transaction, results: Sequence[Result]) -> list[Recorded]
     waiting = [result for result in results if result.ending is None]
     removed = _remove(tx, [result.delivery for result in ending])
     moved = _reschedule(tx, [result.delivery for result in waiting])
-    insert_finished(
-        db,
-        [
-            finished_row(one.delivery, one.ending, _ended_at_ms(one))
-            for one in ending
-            if one.ending is not None and one.delivery.seq in removed
-        ],
-    )
-    write_health(
-        db,
-        [(one.delivery.subscription_id, one.health) for one in results if one.health is not None],
-    )
+    finished: list[Row] = []
+    for one in ending:
+        if one.ending is not None and one.delivery.seq in removed:
+            ended_at_ms = _ended_at_ms(one)
+            finished.append(finished_row(one.delivery, one.ending, ended_at_ms))
+            tell_dead_letters(tx, [one.delivery], one.ending, ended_at_ms)
+    insert_finished(db, finished)
+    _write_healths(tx, [result for result in results if result.health is not None])
+    for result in disabling:
+        _disable(tx, sealer, result)
     recorded = [_recorded(tx, result, removed, moved) for result in results]
     tx.recorded.extend(zip(results, recorded, strict=True))
     return recorded
+
+
+def _not_recorded(tx: Transaction, results: Sequence[Result]) -> list[Result]:
+    """Those whose attempts are not on record yet: a repeat must not disable once more."""
+    return [
+        result
+        for result in results
+        if fetch_one(
+            tx.db,
+            "SELECT 1 FROM attempt WHERE delivery_id = ? AND number = ?",
+            (result.attempt.delivery_id, result.attempt.number),
+        )
+        is None
+    ]
+
+
+def _write_healths(tx: Transaction, results: Sequence[Result]) -> None:
+    """Store the health of endpoints, and tell when one begins to fail or recovers."""
+    for result in results:
+        subscription_id, health = result.delivery.subscription_id, result.health
+        assert health is not None
+        told = health_told(read_health(tx.db, subscription_id), health)
+        if told is not None and _is_of_reserved_event(tx, result.delivery):
+            # Deliveries of lifecycle events cause none; the next one of another event will.
+            health = msgspec.structs.replace(health, is_told=not health.is_told)
+        elif told is not None:
+            tx.tellings.append(Telling(told, subscription_id, _ended_at_ms(result)))
+        write_health(tx.db, [(subscription_id, health)])
+
+
+def _is_of_reserved_event(tx: Transaction, delivery: Delivery) -> bool:
+    row = fetch_one(tx.db, "SELECT event_type FROM event WHERE seq = ?", (delivery.event_seq,))
+    return row is not None and is_reserved(row[0])
+
+
+def _disable(tx: Transaction, sealer: Sealer, result: Result) -> None:
+    """Switch a subscription off, never without having told of its failures."""
+    disabling, now_ms = result.disabling, _ended_at_ms(result)
+    record = find_record(tx, sealer, result.delivery.subscription_id)
+    if record is None or disabling is None:
+        return
+    before = record.subscription
+    after = disabled(before, disabling.reason, now_ms=now_ms)
+    if after is before or before.callback_url != disabling.callback_url:
+        return
+    if disabling.reason is DisabledReason.FAILING and not record.health.is_told:
+        told = Telling(LifecycleType.FAILING, before.subscription_id, now_ms, record)
+        tx.tellings.append(told)
+    change_record(tx, sealer, record, lambda _: after)
 
 
 def _attempt_values(result: Result) -> Sequence[object]:

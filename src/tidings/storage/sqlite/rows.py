@@ -19,7 +19,7 @@ ATTEMPT_COLUMNS: Final = (
     " error_class, error_detail, sent_by, custom_header_names, response_headers, response_body"
 )
 HEALTH_COLUMNS: Final = (
-    "consecutive_failures, failing_since_ms, probe_at_ms, probe_interval_ms, held_until_ms"
+    "consecutive_failures, failing_since_ms, probe_at_ms, probe_interval_ms, held_until_ms, is_told"
 )
 
 Row = Sequence[Any]
@@ -89,7 +89,10 @@ def attempt_row(attempt: Attempt) -> Row:
 
 def health_of(row: Row) -> Health:
     """The health in a row of `HEALTH_COLUMNS`, which are all null where nothing is stored."""
-    return HEALTHY if row[0] is None else Health(*row)
+    if row[0] is None:
+        return HEALTHY
+    members: Row = (*row[:5], bool(row[5]))
+    return Health(*members)
 
 
 def retry_policy_of(text: str | None) -> RetryPolicy:

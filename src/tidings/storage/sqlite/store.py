@@ -8,7 +8,7 @@ from typing import Final
 import apsw
 
 from tidings.ports.clock import Chance
-from tidings.ports.store import Committed
+from tidings.ports.store import Committed, LifecycleData
 from tidings.storage.sealing import CannotOpen, Sealer
 from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
 from tidings.storage.sqlite.connection import (
@@ -20,6 +20,7 @@ from tidings.storage.sqlite.connection import (
 )
 from tidings.storage.sqlite.deliveries import SqliteDeliveries
 from tidings.storage.sqlite.events import SqliteEvents
+from tidings.storage.sqlite.lifecycle import Lifecycle
 from tidings.storage.sqlite.queue import SqliteQueue
 from tidings.storage.sqlite.replays import SqliteReplays
 from tidings.storage.sqlite.retention import SqliteRetention
@@ -90,8 +91,12 @@ def check_key(db: apsw.Connection, sealer: Sealer) -> None:
         ) from None
 
 
-async def open_store(path: Path, *, sealer: Sealer, chance: Chance) -> SqliteStore:
+async def open_store(
+    path: Path, *, sealer: Sealer, chance: Chance, lifecycle_data: LifecycleData
+) -> SqliteStore:
     """Open the database at `path`, making and migrating it if need be.
+
+    `lifecycle_data` writes what lifecycle events say.
 
     Raises `DatabaseInUse` when another process has it, `DatabaseTooNew` when a newer version of
     the program has changed it, `WrongKey` when it was begun with another encryption key, and
@@ -101,7 +106,7 @@ async def open_store(path: Path, *, sealer: Sealer, chance: Chance) -> SqliteSto
     try:
         migrate_file(path)
         db = connect(path)
-        transactions = open_transactions(db, sealer)
+        transactions = open_transactions(db, sealer, Lifecycle(sealer, chance, lifecycle_data))
         checkpointer = Checkpointer(path)
     except BaseException:
         lock.release()
@@ -129,9 +134,10 @@ async def open_store(path: Path, *, sealer: Sealer, chance: Chance) -> SqliteSto
 def open_transactions(
     db: apsw.Connection,
     sealer: Sealer,
+    lifecycle: Lifecycle,
     *,
     seconds: Callable[[], float] = time.perf_counter,  # noqa: TID251 - it bounds a wait, no more
 ) -> Transactions:
     """What the writer works with, on a database that is up to date. Raises `WrongKey`."""
     check_key(db, sealer)
-    return Transactions(db, lambda: load_routing(db, sealer), seconds=seconds)
+    return Transactions(db, lambda: load_routing(db, sealer), lifecycle.tell, seconds=seconds)

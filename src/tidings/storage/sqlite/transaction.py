@@ -9,19 +9,38 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from tidings.core.content_filter import FilterOutcome
-from tidings.core.delivery import Delivery
+from tidings.core.delivery import Delivery, Ending
 from tidings.core.identifier import next_seq
+from tidings.core.lifecycle import LifecycleType
 from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
-from tidings.ports.records import ApiKey, Replay, StoredBody
+from tidings.ports.records import ApiKey, Replay, StoredBody, SubscriptionRecord
 from tidings.ports.store import Committed, Recorded, Result, StoreUnavailable
 from tidings.storage.sqlite.backlog import Backlog
 from tidings.storage.sqlite.connection import UNAVAILABLE, our_words
 
 TRANSACTION_MS_MAX: Final = 10.0
 """After this long no further write joins a transaction."""
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """What a lifecycle event is to tell, as a write notes it; the event follows at its end.
+
+    Without `record` the subscription is told of as it stands. `ended` are dead letters that came
+    about together, all by `ending`.
+    """
+
+    type: LifecycleType
+    subscription_id: str
+    at_ms: int
+    record: SubscriptionRecord | None = None
+    reason: str | None = None
+    dead_lettered: int | None = None
+    ended: Sequence[Delivery] = ()
+    ending: Ending | None = None
 
 
 class Transaction:
@@ -41,6 +60,7 @@ class Transaction:
         "revoked_key_ids",
         "routing",
         "subscriptions",
+        "tellings",
         "unparked",
     )
 
@@ -63,6 +83,7 @@ class Transaction:
         self.bodies: dict[int, StoredBody] = {}
         self.replays: list[Replay] = []
         self.filter_outcomes: Counter[FilterOutcome] = Counter()
+        self.tellings: list[Telling] = []
 
     def next_seq(self, now_ms: int) -> int:
         """The next number in the order of commits."""
@@ -87,6 +108,8 @@ class Transaction:
 
 
 Write = Callable[[Transaction], Any]
+Tell = Callable[[Transaction], None]
+"""Publishes what a write noted for telling, as a part of that write."""
 
 
 class Written:
@@ -112,12 +135,14 @@ class Transactions:
         self,
         db: apsw.Connection,
         load_routing: Callable[[], Routing],
+        tell: Tell,
         *,
         seconds: Callable[[], float],
     ) -> None:
         self._db = db
         self._seconds = seconds
         self._load_routing = load_routing
+        self._tell = tell
         self._tx = Transaction(db, load_routing(), self._stored_last_seq())
         self._routing_is_stale = False
 
@@ -162,6 +187,8 @@ class Transactions:
             self._db.execute("SAVEPOINT one_write")
         try:
             value = write(tx)
+            if tx.tellings:
+                self._tell(tx)
         except _UNAVAILABLE_OR_STORE as fault:
             raise StoreUnavailable(str(fault)) from fault
         except Exception as fault:  # noqa: BLE001 - it is handed to whoever asked for the write
