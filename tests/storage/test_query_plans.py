@@ -72,6 +72,9 @@ async def use_everything(filled: Filled) -> None:
     await store.read_page(name, after_seq=0, limit=9)
     await store.read_due(after=(0, 0), until_ms=NOW_MS, limit=9)
     await store.read_due_of_subscription(name, until_ms=NOW_MS, limit=9)
+    await store.read_event_span()
+    for tenant_id in (TENANT, None):
+        await store.read_events_after(0, tenant_id=tenant_id, patterns="a.*", limit=9, bytes_max=9)
     await store.list_subscriptions_with_deliveries()
     await store.load_subscriptions()
     await store.list_attempts(rows[0].delivery_id)

@@ -51,6 +51,15 @@ class Event(msgspec.Struct, frozen=True, gc=False):
         return data_of(self.body) if self.body else None
 
 
+class CommittedEvent(msgspec.Struct, frozen=True, gc=False):
+    """An accepted event as those get it who follow the log: its place, and what receivers get."""
+
+    seq: int
+    tenant_id: str
+    event_type: str
+    body: bytes
+
+
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The answer to a publish: the event as it stands, and whether it was there before."""
 

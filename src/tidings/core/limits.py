@@ -129,6 +129,24 @@ PAGE_LIMIT_DEFAULT: Final = 50
 PAGE_LIMIT_MAX: Final = 200
 BACKLOG_COUNT_MAX: Final = 10_000
 
+# Streams of events.
+STREAMS_MAX: Final = 256
+STREAMS_PER_TENANT_MAX: Final = 128
+STREAMS_PER_KEY_MAX: Final = 64
+STREAM_HEARTBEAT_SECONDS: Final = 15
+STREAM_STALL_SECONDS: Final = 30
+"""Who takes nothing for so long is cut off."""
+STREAM_RETRY_MS: Final = 1_000
+"""After how long a client shall come back when a stream has ended."""
+STREAM_POLL_MS: Final = 500
+"""How often the store is asked for what it told nobody, and the keys of streams are looked at."""
+STREAM_GATHER_MS: Final = 10
+STREAM_PAGE_ROWS_MAX: Final = 200
+STREAM_PAGE_BYTES_MAX: Final = 256 * 1024
+STREAM_WRITE_BYTES_MAX: Final = 64 * 1024
+STREAM_RECENT_EVENTS_MAX: Final = 256
+STREAM_RECENT_BYTES_MAX: Final = 128 * 1024
+
 # Relations that must hold between them.
 assert EVENT_BYTES_MAX_DEFAULT <= EVENT_BYTES_MAX_LIMIT <= COMMIT_BYTES_MAX
 assert ANSWER_BODY_BYTES_KEPT_MAX <= ANSWER_BODY_BYTES_READ_MAX
@@ -137,3 +155,5 @@ assert RESULTS_MAX <= RESULTS_UNRECORDED_MAX
 assert PROBE_INTERVAL_MS_MIN <= PROBE_INTERVAL_MS_MAX
 assert FILTER_STEPS_MIN <= FILTER_STEPS_MAX <= FILTER_STEPS_OF_EVENT_MAX
 assert TIMEOUT_SECONDS_MIN <= TIMEOUT_SECONDS_DEFAULT <= TIMEOUT_SECONDS_MAX
+assert STREAMS_PER_KEY_MAX <= STREAMS_PER_TENANT_MAX <= STREAMS_MAX
+assert STREAM_POLL_MS < STREAM_RETRY_MS

@@ -5,6 +5,8 @@ from typing import Literal
 import msgspec
 
 from tidings.core.delivery import DeadLetterReason, Delivery, DeliveryStatus
+from tidings.core.event import CommittedEvent
+from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
 from tidings.core.lifecycle import LifecycleType
 from tidings.core.subscription import Subscription
@@ -146,6 +148,19 @@ class QueuePage(msgspec.Struct, frozen=True):
     rows: list[Delivery]
     last_seq: int
     is_last: bool
+
+
+class EventPage(msgspec.Struct, frozen=True):
+    """Events in the order of commits.
+
+    `through_seq` is the place up to which everything was looked at; `is_last` says that nothing
+    lay behind it at that moment. `span` is that of the same moment.
+    """
+
+    events: list[CommittedEvent]
+    through_seq: int
+    is_last: bool
+    span: EventSpan
 
 
 class StoredBody(msgspec.Struct, frozen=True, gc=False):

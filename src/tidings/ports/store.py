@@ -17,6 +17,7 @@ from tidings.core.attempt import Attempt
 from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.event import AcceptResult, Event, NewEvent
+from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
 from tidings.core.subscription import DisabledReason, Subscription
 from tidings.ports.records import (
@@ -24,6 +25,7 @@ from tidings.ports.records import (
     DeliveryFilter,
     DeliveryRecord,
     EventFilter,
+    EventPage,
     EventRecord,
     IdempotentAnswer,
     LifecycleFact,
@@ -80,6 +82,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     lanes by that. `bodies` are those of new events, by their `seq`, so that nobody has to read
     them back. A step of a replay in bulk has its rows in `arrived` and itself in `replays`.
     `filter_outcomes` counts what content filters said to new events.
+    `newest_event_seq` is that of the last new event, 0 if there is none.
     """
 
     subscriptions: Sequence[Subscription] = ()
@@ -92,6 +95,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     bodies: Mapping[int, StoredBody] = {}
     replays: Sequence[Replay] = ()
     filter_outcomes: Mapping[FilterOutcome, int] = {}
+    newest_event_seq: int = 0
 
 
 LifecycleData = Callable[[LifecycleFact], bytes]
@@ -203,6 +207,26 @@ class EventStore(Protocol):
 
     async def read_bodies(self, event_seqs: Collection[int]) -> dict[int, StoredBody]:
         """The bodies of these events; erased or expired ones are missing."""
+        ...
+
+    async def read_event_span(self) -> EventSpan:
+        """Where the log of events begins and ends at the moment."""
+        ...
+
+    async def read_events_after(
+        self,
+        after_seq: int,
+        *,
+        tenant_id: str | None,
+        patterns: str | None,
+        limit: int,
+        bytes_max: int,
+    ) -> EventPage:
+        """The events behind a place, oldest first, of one tenant or of all, that fit the patterns.
+
+        Looks at up to `limit` events, and stops once those that fit have more than `bytes_max`
+        bytes, after at least one. Events whose data was erased are left out.
+        """
         ...
 
 

@@ -301,5 +301,7 @@ class Acceptance:
         for tenant_id in dict.fromkeys(row[1] for row in self._events):
             note_tenant(self._tx, tenant_id, self._now_ms)
         execute_many(db, "INSERT INTO event", self._events)
+        if self._events:
+            self._tx.newest_event_seq = self._events[-1][0]
         execute_many(db, "INSERT INTO event_key", self._keys)
         insert_deliveries(self._tx, self._deliveries)

@@ -58,6 +58,9 @@ class SqliteRetention(SqliteBase):
             ]
             execute_many(db, "DELETE FROM event_key WHERE (tenant_id, event_key) IN (", keys, ")")
             execute_many(db, "DELETE FROM event WHERE seq IN (", seqs, ")")
+            db.execute(
+                "UPDATE event_span SET deleted_seq = max(deleted_seq, ?) WHERE id = 1", seqs[-1]
+            )
             return len(events)
 
         return await self.write(write)

@@ -19,6 +19,7 @@ from tidings.storage.sqlite.connection import (
     our_words,
 )
 from tidings.storage.sqlite.deliveries import SqliteDeliveries
+from tidings.storage.sqlite.event_log import SqliteEventLog
 from tidings.storage.sqlite.events import SqliteEvents
 from tidings.storage.sqlite.lifecycle import Lifecycle
 from tidings.storage.sqlite.queue import SqliteQueue
@@ -40,6 +41,7 @@ class SqliteStore(
     SqliteConfiguration,
     SqliteTenants,
     SqliteEvents,
+    SqliteEventLog,
     SqliteQueue,
     SqliteDeliveries,
     SqliteReplays,

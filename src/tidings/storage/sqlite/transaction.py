@@ -55,6 +55,7 @@ class Transaction:
         "filter_outcomes",
         "keys",
         "last_seq",
+        "newest_event_seq",
         "recorded",
         "replays",
         "revoked_key_ids",
@@ -84,6 +85,7 @@ class Transaction:
         self.replays: list[Replay] = []
         self.filter_outcomes: Counter[FilterOutcome] = Counter()
         self.tellings: list[Telling] = []
+        self.newest_event_seq = 0
 
     def next_seq(self, now_ms: int) -> int:
         """The next number in the order of commits."""
@@ -103,6 +105,7 @@ class Transaction:
             self.bodies,
             self.replays,
             self.filter_outcomes,
+            self.newest_event_seq,
         )
         return Committed(*members) if any(members) else None
 
