@@ -26,6 +26,7 @@ from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
 from tidings.key_files import read_or_make_key, write_private
 from tidings.operations.access import Access
+from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import Publisher, PublishQuotas
 from tidings.operations.replay import Replays
@@ -112,6 +113,8 @@ async def _serve(settings: Settings, *, is_dev: bool) -> None:
         stopping = asyncio.create_task(is_over.wait())
         await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        # They would go on for ever; whoever listens is told to come back.
+        services.streams.close()
         server.should_exit = True
         await serving
 
@@ -165,9 +168,23 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
             inspection=Inspection(store),
             replays=Replays(store, clock, chance, engine.is_in_flight),
             tenants=Tenants(store, clock),
+            streams=_begin_streams(store, access, engine, rest),
             readiness=lambda: _reasons_not_ready(store),
             metrics=engine.telemetry.exposition,
         )
+
+
+def _begin_streams(
+    store: SqliteStore, access: Access, engine: Engine, rest: AsyncExitStack
+) -> EventStreams:
+    """Let people listen, until everything comes to rest."""
+    streams = EventStreams(store, access)
+    running = asyncio.create_task(streams.run())
+    rest.push_async_callback(lambda: _finish(streams, running))
+    engine.telemetry.gauge(
+        "tidings_streams", "Streams of events that are open.", lambda: streams.open_count
+    )
+    return streams
 
 
 class _Server(uvicorn.Server):
@@ -269,9 +286,9 @@ async def _admit_administrator(settings: Settings, access: Access) -> None:
         _say(f"The admin key, shown this once and kept in {path}:\n\n    {key}\n")
 
 
-async def _finish(publisher: Publisher, publishing: asyncio.Task[None]) -> None:
-    publisher.close()
-    await publishing
+async def _finish(verb: Publisher | EventStreams, running: asyncio.Task[None]) -> None:
+    verb.close()
+    await running
 
 
 async def _reasons_not_ready(store: SqliteStore) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.api_world import ApiWorld, api_world
+from tests.support.served import Listening, opened
 
 
 @pytest.fixture
@@ -19,4 +20,11 @@ async def world(tmp_path: Path) -> AsyncIterator[ApiWorld]:
 async def guarded(tmp_path: Path) -> AsyncIterator[ApiWorld]:
     """As in production: nothing without a key."""
     async with api_world(tmp_path, is_dev=False) as one:
+        yield one
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Listening]:
+    """A server with the API, and who listens to it."""
+    async with opened(tmp_path) as one:
         yield one

@@ -20,6 +20,7 @@ from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
 from tidings.core.subscription import Subscription
 from tidings.core.verification import Verification
 from tidings.operations.access import DEVELOPER, Access, Scope
+from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import NO_QUOTAS, Publisher, PublishQuotas
 from tidings.operations.replay import Replays
@@ -64,6 +65,7 @@ class ApiWorld:
         self.reasons_not_ready: list[str] = []
         self.access = Access(store, clock, chance, requests_per_second=requests_per_second)
         self.publisher = Publisher(store, clock, chance, quotas)
+        self.streams = EventStreams(store, self.access)
         rules = SubscriptionRules(AddressRules(), SecretRules(), 1_000, verification)
         self.services = Services(
             settings=settings,
@@ -74,6 +76,7 @@ class ApiWorld:
             inspection=Inspection(store),
             replays=Replays(store, clock, chance, self.in_flight.__contains__),
             tenants=Tenants(store, clock),
+            streams=self.streams,
             readiness=self._readiness,
             metrics=lambda: b"tidings_attempts_total 0\n",
         )
@@ -209,9 +212,12 @@ async def api_world(
     )
     await world.access.load()
     publishing = asyncio.create_task(world.publisher.run())
+    streaming = asyncio.create_task(world.streams.run())
     try:
         yield world
     finally:
+        world.streams.close()
+        await streaming
         world.publisher.close()
         await publishing
         for client in world.clients:

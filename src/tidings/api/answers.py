@@ -10,7 +10,7 @@ T_co = TypeVar("T_co", covariant=True)
 Headers = tuple[tuple[bytes, bytes], ...]
 
 NO_STORE: Final = (b"cache-control", b"no-store")
-_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _JSON: Final = b"application/json"
 _NO_CONTENT: Final = 204
 
@@ -53,7 +53,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         return cls(status, body, _JSON, answer.headers)
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [_NOSNIFF, *self.headers]
+        headers = [NOSNIFF, *self.headers]
         if self.status != _NO_CONTENT:
             headers.append((b"content-type", self.media_type))
             headers.append((b"content-length", b"%d" % len(self.body)))

@@ -8,9 +8,15 @@ like every other fault.
 import asyncio
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from tidings.api.answers import encode
+from tidings.api.event_stream import ABORT
 from tidings.api.problems import MEDIA_TYPE, HeadTooLarge, HttpFault, MalformedRequest
 from tidings.api.wire.problems import Problem
 from tidings.core import limits
@@ -28,16 +34,32 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._fault: HttpFault | None = None
+        self._extensions: dict[str, Any] = {}
+        self._answered: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
         super().connection_made(cast("asyncio.Transport", transport))
+        self._extensions = {ABORT: self.transport.abort}
         self._expect_head()
 
+    def on_message_begin(self) -> None:
+        """Begin with a request, and let whoever answers it cut the connection."""
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["extensions"] = self._extensions
+
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the timer."""
+        """Forget the timer, and tell whoever is still answering."""
         self._head_arrived()
+        if self._answered is not None:
+            # uvicorn tells only the request that came last, which may wait behind this one.
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         """Take in a part of a request."""

@@ -11,13 +11,14 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidings.api.answers import Response
 from tidings.api.authentication import Authenticator
 from tidings.api.bodies import BodyReader
 from tidings.api.call import Call
 from tidings.api.documentation import Documentation
+from tidings.api.event_stream import EventStream
 from tidings.api.faults import fault_of
 from tidings.api.problems import HttpFault, InternalError, Problems
 from tidings.api.route import Route
@@ -48,7 +49,7 @@ class Operation:
         self._reader = reader
         self._wants_query = "query" in route.parameters
 
-    async def run(self, scope: Scope, receive: Receive) -> Response:
+    async def run(self, scope: Scope, receive: Receive) -> ASGIApp:
         """Answer a request. Raises what the endpoint refuses."""
         route = self._route
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -66,7 +67,10 @@ class Operation:
             given["body"] = await self._reader.read(headers, receive)
         path_text = next(iter(scope["path_params"].values()), "")
         call = Call(self._services, self._documentation, principal, headers, path_text)
-        return Response.of(route.status, await route.endpoint(call, **given))
+        answer = await route.endpoint(call, **given)
+        if isinstance(answer.content, EventStream):
+            return answer.content
+        return Response.of(route.status, answer)
 
 
 class Resource:
@@ -94,7 +98,7 @@ class Resource:
             return
         await response(scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive) -> ASGIApp:
         try:
             return await self._operations[scope["method"]].run(scope, receive)
         except Refusal as refusal:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from tidings.api.bodies import JSON, MERGE_PATCH, may_be_left_out
+from tidings.api.event_stream import EventStream
 from tidings.api.problems import MEDIA_TYPE, Kind, all_kinds, status_of
 from tidings.api.route import Route
 from tidings.api.services import ApiSettings
@@ -23,13 +24,18 @@ Object = dict[str, Any]
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _SECURITY: Final = "apiKey"
-_PLAIN_CONTENT: Final[dict[Any, str]] = {bytes: "text/plain", str: "text/html"}
+_PLAIN_CONTENT: Final[dict[Any, str]] = {
+    bytes: "text/plain",
+    str: "text/html",
+    EventStream: "text/event-stream",
+}
 _STRING: Final[Object] = {"type": "string"}
 
 _HEADERS: Final[dict[str, str]] = {
     "Idempotency-Key": "Names the request, so that a repeat has no further effect.",
     "webhook-hops": "For an event that tells what was received from here: the `webhook-hops` that "
     "came with it, or `0` if none did. It counts how far events travel, to end circles.",
+    "Last-Event-ID": "The `id` of the last frame that was read, to go on behind it.",
     "If-Match": "The ETag that the subscription must still have.",
     "Location": "Where it can be looked up; begins with the public URL of this server.",
     "ETag": "The version of the subscription, for `If-Match`.",

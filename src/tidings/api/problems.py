@@ -88,6 +88,14 @@ class RequestTimeout(HttpFault):
     title = "The request took too long to arrive"
 
 
+class TooSlow(HttpFault):
+    """A stream was read too slowly and is cut off; it can be taken up where it ended."""
+
+    status = 408
+    code = "too_slow"
+    title = "The stream was read too slowly"
+
+
 class ForeignOrigin(HttpFault):
     """In development mode, a request that was not made to or from this computer."""
 
@@ -167,16 +175,19 @@ class Problems:
         problem = self.of(refusal)
         return Response(problem.status, encode(problem), MEDIA_TYPE, headers)
 
-    def fault(self, fault: HttpFault) -> Response:
-        """The answer to a request that is wrong as such."""
-        problem = Problem(
+    def fault_of(self, fault: HttpFault) -> Problem:
+        """The problem that tells of a fault."""
+        return Problem(
             type=self._types + fault.code,
             title=fault.title,
             status=fault.status,
             detail=fault.detail,
             code=fault.code,
         )
+
+    def fault(self, fault: HttpFault) -> Response:
+        """The answer to a request that is wrong as such."""
         headers = fault.headers
         if isinstance(fault, RequestTimeout):
             headers = (*headers, _CLOSE)
-        return Response(fault.status, encode(problem), MEDIA_TYPE, headers)
+        return Response(fault.status, encode(self.fault_of(fault)), MEDIA_TYPE, headers)

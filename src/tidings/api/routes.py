@@ -15,6 +15,7 @@ from tidings.api import (
     keys,
     publishing,
     replays,
+    stream,
     subscriptions,
     system,
     tenants,
@@ -25,11 +26,13 @@ from tidings.core.refusals import (
     CallbackUrlRefused,
     EventIdConflict,
     IdempotencyKeyReused,
+    InvalidCursor,
     InvalidState,
     NotAvailable,
     NotFound,
     PreconditionFailed,
     QuotaExceeded,
+    RateLimited,
     TooManySecrets,
 )
 from tidings.operations.access import Scope
@@ -56,6 +59,7 @@ _PUBLISHED: Final = ("Location", "Idempotent-Replay")
 _KEYED: Final = ("Idempotency-Key",)
 _HOPPING: Final = ("Idempotency-Key", "webhook-hops")
 _MATCHED: Final = ("If-Match",)
+_RESUMED: Final = ("Last-Event-ID",)
 
 _BAD_STATE: Final = (InvalidState,)
 _BAD_REPEAT: Final = (EventIdConflict, IdempotencyKeyReused)
@@ -77,7 +81,8 @@ ROUTES: Final[Sequence[Route]] = (
           takes=_HOPPING, gives=_PUBLISHED, refuses=(*_BAD_REPEAT, QuotaExceeded)),
     Route("POST", "/events/batch", _PUBLISH, publishing.publish_many, 202, takes=_HOPPING),
     Route("GET", "/events", _EVENTS, events.list_all),
-    _later("GET", "/events/stream", _EVENTS),
+    Route("GET", "/events/stream", _EVENTS, stream.listen,
+          takes=_RESUMED, refuses=(InvalidCursor, RateLimited)),
     Route("GET", _EVENT, _EVENTS, events.show),
     Route("GET", _EVENT + "/deliveries", _DELIVERIES, deliveries.list_of_event),
     Route("POST", _EVENT + "/replay", _REPLAY, events.replay, 202, refuses=_BAD_STATE),

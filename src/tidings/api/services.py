@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tidings.api.event_stream import USUAL_PACE, StreamPace
 from tidings.core import limits
 from tidings.operations.access import Access
+from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import Publisher
 from tidings.operations.replay import Replays
@@ -27,6 +29,7 @@ class ApiSettings:
     version: str
     is_dev: bool = False
     event_bytes_max: int = limits.EVENT_BYTES_MAX_DEFAULT
+    stream_pace: StreamPace = USUAL_PACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +44,6 @@ class Services:
     inspection: Inspection
     replays: Replays
     tenants: Tenants
+    streams: EventStreams
     readiness: Callable[[], Awaitable[list[str]]]
     metrics: Callable[[], bytes]

@@ -149,6 +149,16 @@ class Access:
                 )
         return principal
 
+    def holds(self, principal: Principal) -> bool:
+        """Whether the key is still good with which somebody was let in."""
+        if not principal.key_id:
+            return True
+        key_hash = self._hashes.get(principal.key_id)
+        if key_hash is None:
+            return False
+        expires_at_ms = self._by_hash[key_hash].expires_at_ms
+        return expires_at_ms is None or expires_at_ms > self._clock.now_ms()
+
     async def create(
         self,
         principal: Principal,

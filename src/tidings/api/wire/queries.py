@@ -75,6 +75,13 @@ class EventListQuery(TenantListQuery):
     until: Until = None
 
 
+class StreamQuery(Query):
+    """Which events to follow."""
+
+    tenant_id: TenantIdOrAll = None
+    event_type: Patterns | None = None
+
+
 class OwnDeliveryListQuery(ListQuery):
     """Which deliveries of the event or subscription in the path."""
 
