@@ -27,6 +27,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/events/batch": {"events": [EVENT]},
     "/webhook-subscriptions": WISH,
     "/api-keys": {"name": "x", "scopes": ["events:read"]},
+    "/webhook-subscriptions/test-filter": {"filter": {"a": 1}, "data": {}},
 }
 NEVER_SEEN = {
     "subscriptionId": "sub_00000000000000000000000000",
