@@ -34,6 +34,7 @@ class EventFeed:
         self._channels: dict[str | None, Channel] = {}
         self._through_seq = 0
         self._awake = asyncio.Event()
+        self._is_stale = False
 
     def join(self, tenant_id: str | None, newest_seq: int, waker: asyncio.Event) -> Channel:
         """Follow a tenant, or all; `newest_seq` is a place that the log has reached."""
@@ -55,7 +56,11 @@ class EventFeed:
 
     def committed(self, changes: Committed) -> None:
         """Hear of a commit; whoever publishes while nobody listens pays no more than this."""
-        if self._channels and changes.newest_event_seq:
+        if not self._channels:
+            return
+        if changes.has_erased:
+            self._forget()
+        if changes.newest_event_seq:
             self._awake.set()
 
     def wake(self) -> None:
@@ -77,7 +82,7 @@ class EventFeed:
         is_last = False
         while self._channels and not is_last:
             # Whoever joins during the read is told nothing of it, and reads for himself.
-            reading = dict(self._channels)
+            reading, self._is_stale = dict(self._channels), False
             try:
                 page = await self._store.read_events_after(
                     self._through_seq,
@@ -90,8 +95,15 @@ class EventFeed:
                 _LOG.warning("the streams of events wait for the store: %s", fault)
                 await asyncio.sleep(_STORE_AWAY_SECONDS)
                 return
-            self._hand_out(reading, page.events, page.through_seq)
-            is_last = page.is_last
+            if not self._is_stale:
+                self._hand_out(reading, page.events, page.through_seq)
+                is_last = page.is_last
+
+    def _forget(self) -> None:
+        """Hold nothing that was erased, nor what is being read at this moment."""
+        self._is_stale = True
+        for channel in self._channels.values():
+            channel.recent = RecentEvents(self._through_seq)
 
     def _hand_out(
         self, reading: dict[str | None, Channel], events: list[CommittedEvent], through_seq: int

@@ -81,8 +81,9 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     that were ended by something else than a result, `unparked` those that became heads of their
     lanes by that. `bodies` are those of new events, by their `seq`, so that nobody has to read
     them back. A step of a replay in bulk has its rows in `arrived` and itself in `replays`.
-    `filter_outcomes` counts what content filters said to new events.
-    `newest_event_seq` is that of the last new event, 0 if there is none.
+    `filter_outcomes` counts what content filters said to new events. `newest_event_seq` is that of
+    the last new event, 0 if there is none. `has_erased`: bodies of events were erased on request,
+    and whoever holds any for others to see forgets them.
     """
 
     subscriptions: Sequence[Subscription] = ()
@@ -96,6 +97,7 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     replays: Sequence[Replay] = ()
     filter_outcomes: Mapping[FilterOutcome, int] = {}
     newest_event_seq: int = 0
+    has_erased: bool = False
 
 
 LifecycleData = Callable[[LifecycleFact], bytes]

@@ -92,6 +92,7 @@ class SqliteEvents(SqliteBase):
         def write(tx: Transaction) -> None:
             event = find_event(tx.db, tenant_id, event_id)
             tx.db.execute("UPDATE event SET body = ? WHERE seq = ?", (ERASED_BODY, event.seq))
+            tx.has_erased = True
             rows = fetch_all(
                 tx.db, f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE event_seq = ?", (event.seq,)
             )

@@ -39,6 +39,7 @@ def _erase(
     found = fetch_one(tx.db, "SELECT 1 FROM tenant WHERE tenant_id = ?", (tenant_id,))
     if found is None:
         raise NotFound("there is no such tenant")
+    tx.has_erased = True
     _silence(tx, rows, tenant_id, now_ms)
     left = limit - _erase_deliveries(tx, tenant_id, limit)
     for table, key in (

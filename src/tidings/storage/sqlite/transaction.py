@@ -53,6 +53,7 @@ class Transaction:
         "db",
         "ended",
         "filter_outcomes",
+        "has_erased",
         "keys",
         "last_seq",
         "newest_event_seq",
@@ -86,6 +87,7 @@ class Transaction:
         self.filter_outcomes: Counter[FilterOutcome] = Counter()
         self.tellings: list[Telling] = []
         self.newest_event_seq = 0
+        self.has_erased = False
 
     def next_seq(self, now_ms: int) -> int:
         """The next number in the order of commits."""
@@ -106,6 +108,7 @@ class Transaction:
             self.replays,
             self.filter_outcomes,
             self.newest_event_seq,
+            self.has_erased,
         )
         return Committed(*members) if any(members) else None
 
