@@ -1,4 +1,4 @@
-"""A receiver to play with: it checks signatures, drops repeats, and prints what it gets.
+"""A receiver to play with: it checks signatures, drops repeats, answers challenges, and prints.
 
     python examples/receiver.py [--port 9000] [--secret whsec_abc123]
 
@@ -6,6 +6,7 @@ How receivers look in other languages stands in docs/guides/verifying.md.
 """
 
 import argparse
+import json
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -26,16 +27,22 @@ class Receiver(BaseHTTPRequestHandler):
             )
         except InvalidSignature as fault:
             self.answer(400, f"refused: {fault}")
-        else:
-            is_new = webhook_id not in self.seen
-            self.seen.add(webhook_id)
-            self.answer(200, f"{'received' if is_new else 'repeated'}: {body.decode()}")
+            return
+        event = json.loads(body)
+        if event["eventType"] == "tidings.verification":
+            challenge = event["data"]["challenge"]
+            self.answer(200, f"proven: {webhook_id}", json.dumps({"challenge": challenge}))
+            return
+        is_new = webhook_id not in self.seen
+        self.seen.add(webhook_id)
+        self.answer(200, f"{'received' if is_new else 'repeated'}: {body.decode()}")
 
-    def answer(self, status: int, what: str) -> None:
+    def answer(self, status: int, what: str, said: str = "") -> None:
         print(f"{status} {what}", flush=True)
         self.send_response(status)
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(said)))
         self.end_headers()
+        self.wfile.write(said.encode())
 
     def log_message(self, *_: object) -> None:
         """Say nothing but what `answer` says."""

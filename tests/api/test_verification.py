@@ -1,5 +1,6 @@
 """Proof that an endpoint wants events, over HTTP."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -9,8 +10,11 @@ import pytest
 
 from tests.support.api_world import ApiWorld, api_world
 from tests.support.problems import expect_problem
+from tests.support.waiting import eventually
+from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass
 from tidings.core.subscription import Subscription
+from tidings.core.trial_limits import TrialLimits
 from tidings.core.verification import Verification
 
 OTHER_URL = "https://other.example.com/in"
@@ -231,11 +235,14 @@ class Meanwhile:
 
     def __init__(self, world: ApiWorld) -> None:
         self.steps: list[Any] = []
+        self.waiting = 0
         inner = world.services.trials._send
 
         async def send(subscription: Subscription, event_id: str, body: bytes) -> Any:
+            self.waiting += 1
             for step in self.steps:
                 await step()
+            self.waiting -= 1
             return await inner(subscription, event_id, body)
 
         world.services.trials._send = send
@@ -313,6 +320,60 @@ async def test_what_waited_for_a_proof_is_freed_where_none_is_asked_for_any_more
         freed = (await verify(after, created)).json()
         assert (freed["status"], freed["verifiedAt"]) == ("active", None)
         assert after.trials_sent == []
+
+
+# --- how often -----------------------------------------------------------------------------------
+
+
+async def test_challenges_make_no_scanner(required: ApiWorld) -> None:
+    required.answer = lambda *_: Answer(error_class=ErrorClass.CONNECTION_REFUSED)
+    ports = range(1, limits.CHALLENGES_PER_MINUTE_MAX + 3)
+    found = [
+        await required.subscribe(callbackUrl=f"https://victim.example.com:{port}/")
+        for port in ports
+    ]
+    answers = [await verify(required, one) for one in found]
+    assert [one.status_code for one in answers] == [
+        *[409] * limits.CHALLENGES_PER_MINUTE_MAX,
+        *[429] * 2,
+    ]
+    expect_problem(answers[-1], 429, "rate_limited")
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 3
+    assert len(required.trials_sent) == limits.CHALLENGES_PER_MINUTE_MAX
+    other = await required.subscribe(tenantId="other")
+    path = f"/webhook-subscriptions/{other['subscriptionId']}/verify"
+    assert (await required.client.post(path, params={"tenantId": "other"})).status_code == 409
+
+
+async def test_what_is_proven_can_be_asked_for_as_often_as_one_likes(required: ApiWorld) -> None:
+    created = await required.subscribe()
+    for _ in range(limits.CHALLENGES_PER_MINUTE_MAX + 5):
+        assert (await verify(required, created)).status_code == 200
+
+
+async def test_tests_make_no_scanner(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.services.trials, "_tests", TrialLimits(per_minute=2))
+    created = await world.subscribe()
+    answers = [await act(world, created, "test") for _ in range(3)]
+    assert [one.status_code for one in answers] == [200, 200, 429]
+    expect_problem(answers[-1], 429, "rate_limited")
+    assert len(world.trials_sent) == 2
+
+
+async def test_an_endpoint_that_hangs_holds_only_so_many_tests(world: ApiWorld) -> None:
+    created = await world.subscribe()
+    is_over = asyncio.Event()
+    meanwhile = Meanwhile(world)
+    meanwhile.steps.append(is_over.wait)
+    hanging = [
+        asyncio.create_task(act(world, created, "test"))
+        for _ in range(limits.TRIALS_IN_FLIGHT_OF_HOST_MAX)
+    ]
+    await eventually(lambda: meanwhile.waiting == len(hanging))
+    expect_problem(await act(world, created, "test"), 429, "rate_limited")
+    is_over.set()
+    assert {(await one).status_code for one in hanging} == {200}
+    assert (await act(world, created, "test")).status_code == 200
 
 
 # --- who may -------------------------------------------------------------------------------------

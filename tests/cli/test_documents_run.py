@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.receiver import Receiver
+from tests.support.receiver import Received, Receiver, Reply
 from tests.support.server import Server, free_port
 from tests.tidy.checkout import ROOT, text
 from tidings.core.pattern import matches
@@ -159,6 +159,53 @@ def test_the_receiver_in_python_takes_what_is_signed_once(
     assert guide["receive"](headers | {"Webhook-Signature": "v1,no base64"}, b"{}") == 400
     assert guide["receive"]({}, b"{}") == 400
     guide["database"].close()
+
+
+@pytest.fixture
+def demanding(tmp_path: Path) -> Iterator[Server]:
+    """A server that requires a proof from every endpoint."""
+    one = Server(tmp_path / "demanding", VERIFICATION="required").start()
+    yield one
+    one.client.close()
+    one.stop()
+
+
+def test_an_endpoint_is_proven_as_the_guide_says(demanding: Server, tmp_path: Path) -> None:
+    page = DOCS / "guides" / "verification.md"
+    subscribe, verify_it, receive = blocks(page, "sh")
+    reader = Reader(demanding, tmp_path)
+    made = reader.run(subscribe)
+    assert "pending_verification" in made
+    (sub,) = re.findall(r"sub_\w{26}", made)
+    with reader.receiver(receive):
+        assert reader.run(verify_it, sub=sub) == f"{sub} is active.\n"
+        reader.await_line("200 proven: evt_")
+        demanding.publish("order.shipped")
+        reader.await_line("200 received: ")
+
+
+def test_the_receiver_of_the_guide_answers_challenges(
+    demanding: Server, receiver: Receiver
+) -> None:
+    (source,) = blocks(DOCS / "guides" / "verification.md", "python")
+    guide: dict[str, Any] = {}
+    exec(source, guide)
+
+    def answer(received: Received) -> Reply:
+        headers = {name.title(): value for name, value in received.headers.items()}
+        assert guide["receive"](headers, received.body + b" ") == (400, b"")
+        status, said = guide["receive"](headers, received.body)
+        return Reply(status, body=said)
+
+    receiver.answer = answer
+    made = demanding.subscribe(f"{receiver.url}/proof", secret="whsec_abc123")
+    path = f"/webhook-subscriptions/{made['subscriptionId']}/verify"
+    try:
+        assert demanding.call("POST", path)["status"] == "active"
+        demanding.publish()
+        assert [one.body.count(b"challenge") for one in receiver.wait("/proof", 2)] == [1, 0]
+    finally:
+        receiver.answer = lambda _: Reply()
 
 
 def test_what_the_readme_says_arrives_is_signed() -> None:

@@ -6,10 +6,13 @@ server that the machine is configured to ask is ours.
 """
 
 import errno
+import json
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,7 +44,7 @@ ADMIN_KEY = "an-admin-key-for-this-test-alone"
 
 
 class Listener(socketserver.ThreadingTCPServer):
-    """Takes every connection, counts it, and answers one request with the next status."""
+    """Takes every connection, counts it, and answers one request: challenges say it back."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -64,11 +67,12 @@ class _Connection(socketserver.StreamRequestHandler):
         while (line := self.rfile.readline()) not in (b"\r\n", b""):
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
-        self.rfile.read(length)
+        sent = self.rfile.read(length)
         assert isinstance(self.server, Listener)
         status = self.server.statuses.pop(0) if self.server.statuses else 200
-        answer = f"HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        self.wfile.write(answer.encode())
+        said = json.loads(sent)["data"].get("challenge", "") if sent else ""
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(said)}\r\nConnection: close\r\n\r\n"
+        self.wfile.write((head + said).encode())
 
 
 @pytest.fixture(scope="module")
@@ -80,19 +84,27 @@ def listeners() -> Iterator[dict[str, Listener]]:
         one.server_close()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[Server]:
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Server]:
     """A server as in production, but that it may send by http."""
-    one = Server(
-        tmp_path_factory.mktemp("server") / "data",
-        is_dev=False,
-        ADMIN_KEY=ADMIN_KEY,
-        ALLOW_HTTP="true",
-    )
+    one = Server(folder / "data", is_dev=False, ADMIN_KEY=ADMIN_KEY, ALLOW_HTTP="true", **settings)
     one.client.headers["Authorization"] = f"Bearer {ADMIN_KEY}"
     yield one.start()
     one.client.close()
     one.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def demanding(tmp_path_factory: pytest.TempPathFactory, dns: DnsServer) -> Iterator[Server]:
+    """A server that requires a proof from every endpoint."""
+    with serving(tmp_path_factory.mktemp("demanding"), VERIFICATION="required") as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +136,7 @@ def reached(dns: DnsServer, listeners: dict[str, Listener], server: Server) -> I
 
 
 def trial(server: Server, subscription: Any) -> Any:
-    """Verify the endpoint as its subscriber can: by a test event."""
+    """Try the endpoint out as its subscriber can: by a test event."""
     path = f"/webhook-subscriptions/{subscription['subscriptionId']}/test"
     return server.call("POST", path, {})
 
@@ -198,6 +210,33 @@ def test_a_name_that_turns_between_creation_and_send(
     server.call("POST", f"/dead-letters/{delivery_id}/replay")
     server.await_delivery(delivery_id, "delivered")
     assert reached() == 2
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_name_that_turns_between_creation_and_proof_and_between_proof_and_send(
+    demanding: Server, dns: DnsServer, reached: Any, bad: str
+) -> None:
+    # A tenant for each, because each may have only so many challenges sent.
+    demanding.client.headers["Authorization"] = f"Bearer {ADMIN_KEY}"
+    tenant = {"name": "one", "scopes": ["admin"], "tenantId": f"tenant-{BAD.index(bad)}"}
+    key = demanding.call("POST", "/api-keys", tenant)["key"]
+    demanding.client.headers["Authorization"] = f"Bearer {key}"
+    subscription = demanding.subscribe(URL, retryPolicy={"schedule": []})
+    path = f"/webhook-subscriptions/{subscription['subscriptionId']}"
+    dns.names[NAME] = [bad]
+    refused = demanding.client.post(f"{path}/verify")
+    problem = refused.json()
+    assert (refused.status_code, problem["errorClass"]) == (409, "blocked_address")
+    assert not any(one in problem["detail"] for one in BAD), problem["detail"]
+    assert reached() == 0
+    dns.names[NAME] = [GOOD]
+    assert demanding.call("POST", f"{path}/verify")["status"] == "active"
+    dns.names[NAME] = [bad]
+    demanding.publish()
+    delivery_id = delivery_of(demanding, subscription)
+    (attempt,) = demanding.await_delivery(delivery_id, "dead_lettered")["attempts"]
+    expect_blocked(attempt)
+    assert reached() == 1
 
 
 @pytest.mark.parametrize("bad", BAD)

@@ -18,6 +18,7 @@ FAMILIES = {
     "ID": 5,
     "SEC": 7,
     "TEN": 6,
+    "OWN": 7,
 }
 
 

@@ -1,4 +1,4 @@
-"""No name leads a request astray, however its addresses change between create, test, send, retry.
+"""No name leads a request astray, though its addresses change between create, verify, send, retry.
 
 The cases stand in `rebinding_cases`. They run in a network namespace without routes, where wrong
 addresses can be listened on and a broken guard can reach nothing else.

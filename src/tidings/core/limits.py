@@ -29,6 +29,16 @@ QUOTA_BURST_SECONDS: Final = 10
 """A key or tenant that was quiet may do at once what it may do in this time."""
 BACKLOG_RETRY_AFTER_SECONDS: Final = 10
 
+# Trials: challenges and tests, which are sent outside of any delivery because somebody asks for it.
+# What a tenant may have sent in a minute may go at once.
+CHALLENGES_PER_MINUTE_MAX: Final = 20
+TESTS_PER_MINUTE_MAX: Final = 300
+TRIALS_OF_HOST_FACTOR: Final = 3
+"""One host gets as many times what a tenant may send, so that none of them spoils it for others."""
+TRIALS_IN_FLIGHT_MAX: Final = 256
+TRIALS_IN_FLIGHT_OF_HOST_MAX: Final = 32
+TRIALS_FULL_RETRY_AFTER_MS: Final = 1_000
+
 # What a subscription may hold.
 PATTERNS_MAX: Final = 20
 PATTERNS_LENGTH_MAX: Final = 2_700
@@ -151,6 +161,8 @@ STREAM_RECENT_BYTES_MAX: Final = 128 * 1024
 assert EVENT_BYTES_MAX_DEFAULT <= EVENT_BYTES_MAX_LIMIT <= COMMIT_BYTES_MAX
 assert ANSWER_BODY_BYTES_KEPT_MAX <= ANSWER_BODY_BYTES_READ_MAX
 assert ENDPOINT_CONCURRENCY_MAX < CONCURRENCY_MAX_DEFAULT * SLOW_SLOTS_SHARE
+assert TRIALS_IN_FLIGHT_OF_HOST_MAX < HOST_CONCURRENCY_MAX
+assert TRIALS_IN_FLIGHT_OF_HOST_MAX < TRIALS_IN_FLIGHT_MAX < CONCURRENCY_MAX_DEFAULT
 assert RESULTS_MAX <= RESULTS_UNRECORDED_MAX
 assert PROBE_INTERVAL_MS_MIN <= PROBE_INTERVAL_MS_MAX
 assert FILTER_STEPS_MIN <= FILTER_STEPS_MAX <= FILTER_STEPS_OF_EVENT_MAX

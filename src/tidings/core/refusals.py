@@ -23,7 +23,7 @@
     ├── TooLarge                    more bytes than we take
     ├── UnsupportedMediaType        not JSON
     └── Overloaded
-        ├── RateLimited             too many requests with this key
+        ├── RateLimited             too many requests in too short a time
         ├── QuotaExceeded           the tenant has used what it may
         └── Unavailable             we cannot do it now; try again
 

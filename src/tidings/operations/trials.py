@@ -4,17 +4,20 @@ A test sends an event and tells what came of it. Verifying sends a challenge, wh
 must say back to prove that it wants events.
 """
 
+import math
 from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from tidings.core import limits
 from tidings.core.attempt import Attempt, ErrorClass, Outcome
 from tidings.core.event import frozen_body
 from tidings.core.pattern import event_type_fault
-from tidings.core.refusals import Fault, InvalidState, Unavailable, ValidationFailed
+from tidings.core.refusals import Fault, InvalidState, RateLimited, Unavailable, ValidationFailed
 from tidings.core.subscription import Change, Subscription, status_after
 from tidings.core.timestamp import format_timestamp
+from tidings.core.trial_limits import TrialLimits, host_of
 from tidings.core.verification import (
     BAD_CHALLENGE,
     CHALLENGE_BYTES,
@@ -73,6 +76,8 @@ class Trials:
         self._chance = chance
         self._send = send
         self._verification = verification
+        self._challenges = TrialLimits(limits.CHALLENGES_PER_MINUTE_MAX)
+        self._tests = TrialLimits(limits.TESTS_PER_MINUTE_MAX)
 
     async def test(
         self,
@@ -84,8 +89,8 @@ class Trials:
     ) -> Tested:
         """Send an event that is stored nowhere, now, whatever the endpoint's health.
 
-        Raises `NotFound`, `ValidationFailed` for the event type, and `InvalidState` unless the
-        subscription is active or paused.
+        Raises `NotFound`, `ValidationFailed` for the event type, `InvalidState` unless the
+        subscription is active or paused, and `RateLimited`.
         """
         fault = None if event_type == TEST_EVENT_TYPE else event_type_fault(event_type)
         if fault is not None:
@@ -95,15 +100,15 @@ class Trials:
         record = await self._store.get_subscription(tenant_id, subscription_id)
         if not record.subscription.takes_events:
             raise InvalidState(f"the subscription is {record.subscription.status}")
-        return await self._sent(record.subscription, event_type, data)
+        return await self._sent(record.subscription, event_type, data, self._tests)
 
     async def verify(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
         """Have an endpoint prove that it wants events; its subscription is active then.
 
         A fresh challenge is sent unless the present callback URL is proven already, or proofs are
         switched off. Raises `NotFound`; `InvalidState` for a paused or disabled subscription and,
-        with an error class, for an endpoint that did not prove itself; `Unavailable` when it could
-        not be asked through a fault of ours.
+        with an error class, for an endpoint that did not prove itself; `RateLimited`; and
+        `Unavailable` when it could not be asked through a fault of ours.
         """
         record = await self._store.get_subscription(tenant_id, subscription_id)
         subscription = record.subscription
@@ -123,7 +128,8 @@ class Trials:
         """Send a challenge that nobody knows yet. Raises unless it comes back."""
         drawn = self._chance.key_bytes(CHALLENGE_BYTES)
         challenge = urlsafe_b64encode(drawn).rstrip(b"=").decode("ascii")
-        sent = await self._sent(subscription, CHALLENGE_EVENT_TYPE, challenge_data(challenge))
+        data = challenge_data(challenge)
+        sent = await self._sent(subscription, CHALLENGE_EVENT_TYPE, data, self._challenges)
         if sent.attempt.outcome is Outcome.OUR_FAULT:
             raise Unavailable("the challenge could not be sent; this is no fault of the endpoint")
         fault = fault_of_proof(sent.attempt, challenge)
@@ -134,11 +140,23 @@ class Trials:
                 error_class=fault,
             )
 
-    async def _sent(self, subscription: Subscription, event_type: str, data: bytes) -> Tested:
-        now_ms = self._clock.now_ms()
-        event_id = self._chance.new_id("evt", now_ms)
-        body = frozen_body(event_id, event_type, format_timestamp(now_ms), data)
-        return Tested(event_id, await self._send(subscription, event_id, body))
+    async def _sent(
+        self, subscription: Subscription, event_type: str, data: bytes, trials: TrialLimits
+    ) -> Tested:
+        host = host_of(subscription.callback_url)
+        wait_ms = trials.begin(subscription.tenant_id, host, self._clock.monotonic_ms())
+        if wait_ms > 0:
+            raise RateLimited(
+                "too many requests of this kind have gone out for this tenant or to this host",
+                retry_after_seconds=math.ceil(wait_ms / 1_000),
+            )
+        try:
+            now_ms = self._clock.now_ms()
+            event_id = self._chance.new_id("evt", now_ms)
+            body = frozen_body(event_id, event_type, format_timestamp(now_ms), data)
+            return Tested(event_id, await self._send(subscription, event_id, body))
+        finally:
+            trials.end(host)
 
     async def _change(
         self, subscription: Subscription, change: Callable[[Subscription], Subscription]
