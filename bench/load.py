@@ -34,6 +34,8 @@ def request(number: int, event_type: str) -> tuple[str, bytes]:
 class Publisher(asyncio.Protocol):
     """One connection; one publish at a time."""
 
+    status_expected = 202
+
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
@@ -55,7 +57,7 @@ class Publisher(asyncio.Protocol):
         self._answered = asyncio.get_running_loop().create_future()
         self._transport.write(raw)
         status = await self._answered
-        if status != 202:
+        if status != self.status_expected:
             raise SystemExit(f"a publish was answered {status}")
 
 

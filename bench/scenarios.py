@@ -3,7 +3,15 @@
 import math
 from collections.abc import Callable, Mapping
 
-from bench.world import Arrivals, World, cpu_seconds, peak_memory_mib, world
+from bench.world import (
+    Arrivals,
+    World,
+    cpu_of_a_post,
+    cpu_seconds,
+    lone_receiver,
+    peak_memory_mib,
+    world,
+)
 
 Figures = dict[str, float]
 
@@ -23,6 +31,17 @@ def _latencies_ms(accepted: Mapping[str, int], arrivals: Arrivals) -> list[float
         for (event_id, _), at in arrivals.items()
         if event_id in accepted
     ]
+
+
+def client() -> Figures:
+    """One POST over a kept connection: by our client, and by the least that could send it."""
+    with lone_receiver() as port:
+        cost = {kind: cpu_of_a_post(kind, port, posts=50_000) for kind in ("guarded", "floor")}
+    return {
+        "CPU µs/POST": cost["guarded"],
+        "CPU µs/POST of the floor": cost["floor"],
+        "share of the floor %": cost["floor"] / cost["guarded"] * 100,
+    }
 
 
 def single_publishes() -> Figures:
@@ -126,6 +145,7 @@ def _steady(
 
 
 SCENARIOS: dict[str, Callable[[], Figures]] = {
+    "client": client,
     "single-publishes": single_publishes,
     "steady-rate": steady_rate,
     "isolation": isolation,

@@ -107,6 +107,24 @@ class World:
             time.sleep(0.05)
 
 
+def cpu_of_a_post(kind: str, port: int, *, posts: int) -> float:
+    """Microseconds of CPU for one POST to a receiver; see `bench.client`."""
+    command = [sys.executable, "-m", "bench.client", kind, str(port), str(posts)]
+    return float(subprocess.run(command, capture_output=True, check=True, timeout=300).stdout)
+
+
+@contextlib.contextmanager
+def lone_receiver() -> Iterator[int]:
+    """A receiver without a server; gives its port."""
+    port = free_port()
+    with subprocess.Popen([sys.executable, "-m", "bench.receiver", str(port)]) as receiver:
+        try:
+            _await_port(port)
+            yield port
+        finally:
+            receiver.terminate()
+
+
 @contextlib.contextmanager
 def world(**settings: str) -> Iterator[World]:
     """Start a receiver and a server on fresh data, and end both."""

@@ -45,7 +45,7 @@ from tidings.storage.sqlite import (
     open_store,
 )
 from tidings.system import SystemChance, SystemClock
-from tidings.transport import AiohttpTransport
+from tidings.transport import HttpTransport
 
 _LOG = logging.getLogger(__name__)
 _SWITCH_SECONDS = 0.0005
@@ -130,7 +130,7 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         store = await _open_store(settings, key, chance)
         rest.push_async_callback(store.close)
         rules = _address_rules(settings, is_dev=is_dev)
-        transport = await rest.enter_async_context(AiohttpTransport(rules))
+        transport = await rest.enter_async_context(HttpTransport(rules))
         sender = Sender(transport, clock, chance, version=__version__)
         engine = Engine(
             store,

@@ -151,7 +151,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
 
 
 def test_help_comes_without_what_only_servers_need() -> None:
-    heavy = "{'aiohttp', 'apsw', 'httpx2', 'pydantic', 'uvicorn'}"
+    heavy = "{'aiodns', 'apsw', 'httpx2', 'pydantic', 'uvicorn'}"
     code = f"import sys, tidings.cli.main; print(sorted({heavy} & set(sys.modules)))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"

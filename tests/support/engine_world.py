@@ -20,7 +20,7 @@ from tidings.ports.records import DeliveryFilter, DeliveryRecord
 from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite import SqliteStore, open_store
 from tidings.system import SystemChance
-from tidings.transport import AiohttpTransport
+from tidings.transport import HttpTransport
 
 _LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
 
@@ -98,7 +98,7 @@ async def engine_world(
         chance=chance,
         lifecycle_data=lifecycle_data,
     )
-    async with AiohttpTransport(rules) as transport:
+    async with HttpTransport(rules) as transport:
         engine = Engine(
             store,
             Sender(transport, clock, chance, version="test"),

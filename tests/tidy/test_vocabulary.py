@@ -22,7 +22,7 @@ INSTEAD = {
     "util": "what it does",
 }
 # What a library calls by a name of its choosing.
-# uvicorn's HTTP protocol
+# the parser of HTTP, and uvicorn's protocol
 CALLBACKS = frozenset({"on_message_begin", "on_message_complete", "_start_asgi_task"})
 # In the rules and the verbs, nothing handles: something is decided, published, recorded.
 INSTEAD_IN_THE_DOMAIN = {"handler": "the verb that it stands for"}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tidings.transport import resolving
+from tidings.core import limits
 from tidings.transport.resolving import NameNotResolved, SharedLookups, SystemResolver
 
 
@@ -70,7 +70,7 @@ async def test_a_look_up_that_fails_fails_for_all_who_wait() -> None:
 
 
 async def test_a_look_up_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolving, "LOOKUP_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(limits, "LOOKUP_SECONDS_MAX", 0.05)
     with pytest.raises(NameNotResolved, match="too long"):
         await SharedLookups(Slow()).addresses("a.example.com")
 

@@ -83,6 +83,37 @@ ANSWER_BODY_BYTES_READ_MAX: Final = 64 * 1024
 ANSWER_BODY_BYTES_KEPT_MAX: Final = 4 * 1024
 ANSWER_HEADERS_KEPT_MAX: Final = 40
 ANSWER_HEADER_VALUE_LENGTH_MAX: Final = 512
+ANSWER_WIRE_BYTES_MAX: Final = 4 * ANSWER_BODY_BYTES_READ_MAX
+"""All that is taken of one answer: interim responses, head, body and the framing of chunks."""
+ANSWER_HEAD_BYTES_MAX: Final = 32 * 1024
+ANSWER_HEADERS_MAX: Final = 200
+INTERIM_ANSWERS_MAX: Final = 100
+
+# Connections to receivers.
+CONNECTIONS_KEPT_MAX: Final = 2_048
+"""Unused connections that stay open; beyond, the one that waited longest is closed."""
+CONNECTION_IDLE_SECONDS_MAX: Final = 30.0
+"""How long an unused connection is kept. Short, so that changes of a name's address are seen."""
+CONNECTION_IDLE_MARGIN_SECONDS: Final = 1
+"""We leave so long before a receiver has said that it will."""
+CONNECTION_SWEEP_SECONDS: Final = 5.0
+ENDPOINTS_KNOWN_MAX: Final = 10_000
+"""Endpoints whose URL stays parsed; whoever was used longest ago is parsed again."""
+TLS_SESSIONS_KEPT_MAX: Final = 2_048
+TLS_SESSION_SECONDS_MAX: Final = 3_600
+"""So long after a certificate was verified it is verified again."""
+ADDRESSES_TRIED_MAX: Final = 8
+CONNECT_STAGGER_SECONDS: Final = 0.25
+"""An address that has not answered for so long gets company from the next one."""
+LOOKUP_SECONDS_MAX: Final = 5.0
+RECEIVE_BUFFER_BYTES: Final = 64 * 1024
+"""What the kernel takes of an answer before we do; no honest answer is longer."""
+WRITTEN_AT_ONCE_BYTES_MAX: Final = 64 * 1024
+"""What is encrypted and handed to the kernel in one go, so that others get their turn."""
+HANDSHAKES_MAX: Final = 8
+HANDSHAKE_SLOT_SECONDS: Final = 0.1
+HANDSHAKE_BYTES_MAX: Final = 256 * 1024
+DEADLINE_COARSENESS_SECONDS: Final = 0.02
 
 # One transaction: bounded so that nobody waits longer than about 10 ms for the one writer.
 COMMIT_EVENTS_MAX: Final = 256

@@ -1,6 +1,6 @@
 """The network: sends requests to receivers, and trusts neither their names nor their answers."""
 
 from tidings.transport.resolving import Resolver
-from tidings.transport.sender import AiohttpTransport
+from tidings.transport.sender import HttpTransport
 
-__all__ = ["AiohttpTransport", "Resolver"]
+__all__ = ["HttpTransport", "Resolver"]

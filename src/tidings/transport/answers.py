@@ -6,12 +6,9 @@ import ssl
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import aiohttp
-
 from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass
-from tidings.transport.guarded_connection import AddressRefused
-from tidings.transport.receiving import AnswerTooLong
+from tidings.transport.guarded_socket import AddressRefused
 from tidings.transport.resolving import NameNotResolved
 
 _LOG = logging.getLogger(__name__)
@@ -115,6 +112,19 @@ def _readable(raw: bytes) -> str:
 
 # --- why there was no answer ---------------------------------------------------------------------
 
+
+class AnswerTooLong(Exception):
+    """More came than is taken of one answer."""
+
+
+class WayOutFailed(Exception):
+    """Our own network does not let us out; what happened is for our log alone."""
+
+
+NONSENSE: Final = Answer(error_class=ErrorClass.PROTOCOL, error_detail="the answer is not HTTP/1.1")
+SPOKE_UNASKED: Final = Answer(
+    error_class=ErrorClass.PROTOCOL, error_detail="something came before there was a request"
+)
 _RESET: Final = (ErrorClass.CONNECTION_RESET, "the connection was closed before an answer")
 _UNREACHABLE: Final = (ErrorClass.CONNECTION_REFUSED, "the address cannot be reached")
 _OUT_OF_RESOURCES: Final = (ErrorClass.INTERNAL, "Tidings has no sockets or memory left")
@@ -137,10 +147,8 @@ _OS_FAULTS: Final[Mapping[int, tuple[ErrorClass, str]]] = {
 _FAULTS: Final[Sequence[tuple[type[BaseException], ErrorClass, str | None]]] = (
     (AddressRefused, ErrorClass.BLOCKED_ADDRESS, None),
     (NameNotResolved, ErrorClass.DNS, None),
-    (aiohttp.ServerDisconnectedError, *_RESET),
-    (aiohttp.EofStream, *_RESET),
-    (aiohttp.ClientResponseError, ErrorClass.PROTOCOL, "the answer is not HTTP/1.1"),
     (AnswerTooLong, ErrorClass.PROTOCOL, None),
+    (WayOutFailed, ErrorClass.INTERNAL, "Tidings could not get out of its own network"),
 )
 # What OpenSSL says of a certificate that it does not accept (X509_V_ERR_*).
 _CERTIFICATE_FAULTS: Final = {
@@ -162,27 +170,17 @@ def answer_of_deadline(seconds: float) -> Answer:
 
 def answer_of_fault(fault: Exception) -> Answer:
     """Why there was no answer, in words that tell nothing about our side of the network."""
-    cause = _cause(fault)
     for kind, error_class, detail in _FAULTS:
-        if isinstance(cause, kind):
-            return Answer(error_class=error_class, error_detail=detail or str(cause))
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        detail = _CERTIFICATE_FAULTS.get(cause.verify_code, "the certificate is not accepted")
+        if isinstance(fault, kind):
+            return Answer(error_class=error_class, error_detail=detail or str(fault))
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        detail = _CERTIFICATE_FAULTS.get(fault.verify_code, "the certificate is not accepted")
         return Answer(error_class=ErrorClass.TLS, error_detail=detail)
-    if isinstance(cause, ssl.SSLError):
+    if isinstance(fault, ssl.SSLError):
         return Answer(error_class=ErrorClass.TLS, error_detail="the TLS handshake failed")
-    if isinstance(cause, OSError):
-        error_class, detail = _OS_FAULTS.get(cause.errno or 0, _RESET)
+    if isinstance(fault, OSError):
+        error_class, detail = _OS_FAULTS.get(fault.errno or 0, _RESET)
         return Answer(error_class=error_class, error_detail=detail)
     # Not `internal`: nobody shall get attempts for nothing by confusing us.
     _LOG.warning("an answer could not be read", exc_info=fault)
     return Answer(error_class=ErrorClass.PROTOCOL, error_detail="the answer could not be read")
-
-
-def _cause(fault: Exception) -> BaseException:
-    """What aiohttp wraps: the fault of the socket, the name or the TLS handshake."""
-    if isinstance(fault, aiohttp.ClientConnectorError):
-        return fault.os_error
-    if isinstance(fault, aiohttp.ClientConnectorCertificateError):
-        return fault.certificate_error
-    return fault

@@ -8,7 +8,8 @@ from typing import Final, Protocol
 import aiodns
 import pycares
 
-LOOKUP_SECONDS_MAX: Final = 5.0
+from tidings.core import limits
+
 _TRY_SECONDS: Final = 1.5
 _TRIES: Final = 3
 # Names are absolute: no search domain of this machine is appended, no alias of its user followed.
@@ -84,7 +85,7 @@ class SharedLookups:
 
     async def _look_up(self, host: str) -> Sequence[str]:
         try:
-            async with asyncio.timeout(LOOKUP_SECONDS_MAX):
+            async with asyncio.timeout(limits.LOOKUP_SECONDS_MAX):
                 return await self._resolver.resolve(host)
         except TimeoutError as error:
             raise NameNotResolved("looking up the name took too long") from error

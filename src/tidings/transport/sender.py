@@ -1,38 +1,30 @@
 """Sends requests to receivers: one POST each, never again by itself, within one deadline."""
 
 import asyncio
-import functools
-import io
 import ssl
-from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
 
-import aiohttp
-from aiohttp import hdrs
-from yarl import URL
-
-from tidings.core import limits
-from tidings.core.addresses import AddressRules, parse_callback_url
+from tidings.core.addresses import AddressRules
 from tidings.core.attempt import Answer, ErrorClass
 from tidings.core.refusals import CallbackUrlRefused
 from tidings.ports.transport import OutboundRequest
-from tidings.transport.answers import answer_of, answer_of_deadline, answer_of_fault
-from tidings.transport.guarded_connection import GuardedConnector
-from tidings.transport.resolving import Resolver, SystemResolver
+from tidings.transport.answers import answer_of_deadline, answer_of_fault
+from tidings.transport.connection import Connection
+from tidings.transport.deadlines import Deadlines
+from tidings.transport.dialing import Dialer
+from tidings.transport.endpoints import Endpoint, Endpoints, KeptConnections
+from tidings.transport.handshakes import Handshakes
+from tidings.transport.resolving import Resolver, SharedLookups, SystemResolver
+from tidings.transport.tls import Tls, TlsSessions, new_ssl_context
 
-_URLS_CACHED_MAX: Final = 10_000
-_READ_BUFFER_BYTES: Final = 32 * 1024
-_WRITTEN_AT_ONCE_BYTES_MAX: Final = 1024 * 1024
-_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None)
-"""One deadline covers everything, so aiohttp's own are switched off."""
 _SHUTTING_DOWN: Final = Answer(
     error_class=ErrorClass.INTERNAL, error_detail="Tidings was shutting down"
 )
 
 
-class AiohttpTransport:
-    """The transport port on top of aiohttp. Make it where the event loop runs, and close it."""
+class HttpTransport:
+    """The transport port over HTTP/1.1. Make it where the event loop runs, and close it."""
 
     def __init__(
         self,
@@ -41,23 +33,19 @@ class AiohttpTransport:
         resolver: Resolver | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._own_resolver = SystemResolver() if resolver is None else None
-        self._url_of = functools.lru_cache(_URLS_CACHED_MAX)(
-            lambda text: URL(parse_callback_url(text, rules).url, encoded=True)
-        )
-        self._session = aiohttp.ClientSession(
-            connector=GuardedConnector(
-                rules,
-                resolver or self._own_resolver or SystemResolver(),
-                ssl_context or new_ssl_context(),
-            ),
-            request_class=_ExactRequest,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            trust_env=False,
-            timeout=_NO_TIMEOUT,
-            read_bufsize=_READ_BUFFER_BYTES,
-        )
+        self._lookups = SharedLookups(resolver or self._own_resolver or SystemResolver())
+        self._dialer = Dialer(rules, self._lookups, self._loop)
+        self._handshakes = Handshakes(self._loop)
+        self._ssl_context = ssl_context or new_ssl_context()
+        self._endpoints = Endpoints(rules)
+        self._kept = KeptConnections(self._loop)
+        self._sessions = TlsSessions()
+        self._deadlines = Deadlines(self._loop)
+        self._in_flight: dict[Connection, Endpoint] = {}
+        self._dialing: set[asyncio.Task[Connection]] = set()
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,74 +60,120 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """Close all connections. What is still on its way ends as `internal`."""
-        await self._session.close()
+        self._is_closed = True
+        for connection in list(self._in_flight):
+            connection.give_up(_SHUTTING_DOWN)
+        for dialing in self._dialing:
+            dialing.cancel()
+        await asyncio.gather(*self._dialing, return_exceptions=True)
+        self._kept.close()
+        self._deadlines.close()
+        await self._lookups.close()
         if self._own_resolver is not None:
             await self._own_resolver.close()
 
     async def send(self, request: OutboundRequest) -> Answer:
         """See `Transport`."""
-        if self._session.closed:
+        if self._is_closed:
             return _SHUTTING_DOWN
         try:
-            url = self._url_of(request.url)
+            endpoint = self._endpoints.find(request.subscription_id, request.url)
         except CallbackUrlRefused as refusal:
             # Good when it was stored, but the rules have become stricter.
             return Answer(error_class=ErrorClass.BLOCKED_ADDRESS, error_detail=refusal.detail)
-        response: aiohttp.ClientResponse | None = None
-        body = bytearray()
+        head = _head(endpoint, request)
+        now = self._loop.time()
+        deadline = now + request.timeout_seconds
+        connection = self._kept.take(endpoint, now)
+        if connection is None:
+            dialed = await self._dial(endpoint, deadline, request.timeout_seconds)
+            if isinstance(dialed, Answer):
+                return dialed
+            connection = dialed
+        answering: asyncio.Future[Answer] = self._loop.create_future()
+        connection.deadline, connection.timeout_seconds = deadline, request.timeout_seconds
+        self._in_flight[connection] = endpoint
+        self._deadlines.watch(connection)
+        connection.begin(head, request.body, answering)
         try:
-            async with asyncio.timeout(request.timeout_seconds):
-                response = await self._session.post(
-                    url,
-                    data=_in_portions(request.body),
-                    headers=request.headers,
-                    allow_redirects=False,
-                )
-                await _read(response.content, body)
-        except TimeoutError:
-            if response is None:
-                return answer_of_deadline(request.timeout_seconds)
-        except (aiohttp.ClientError, aiohttp.EofStream, OSError, ValueError) as fault:
-            if response is None:
-                return self._answer_of_fault(fault)
+            return await answering
+        except asyncio.CancelledError:
+            connection.cancel(answering)
+            raise
+
+    # --- what connections tell -------------------------------------------------------------------
+
+    def ended(self, connection: Connection, *, is_reusable: bool) -> None:
+        """See `Owner`."""
+        self._deadlines.forget(connection)
+        endpoint = self._in_flight.pop(connection)
+        if connection.tls is not None and not connection.has_answered:
+            self._sessions.keep(endpoint, connection.tls, self._loop.time())
+        if is_reusable and not self._is_closed:
+            self._kept.keep(endpoint, connection)
+
+    def lost(self, connection: Connection) -> None:
+        """See `Owner`."""
+        self._kept.drop(connection)
+
+    # --- new connections -------------------------------------------------------------------------
+
+    async def _dial(
+        self, endpoint: Endpoint, deadline: float, timeout_seconds: float
+    ) -> Connection | Answer:
+        """A new connection, or why there is none."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._dialed(endpoint)
+        except TimeoutError as fault:
+            # The kernel's own time out has a number, ours has none.
+            return answer_of_fault(fault) if fault.errno else answer_of_deadline(timeout_seconds)
+        except (OSError, ValueError) as fault:
+            return _SHUTTING_DOWN if self._is_closed else answer_of_fault(fault)
+        except asyncio.CancelledError:
+            asked = asyncio.current_task()
+            if self._is_closed and asked is not None and not asked.cancelling():
+                return _SHUTTING_DOWN
+            raise
+
+    async def _dialed(self, endpoint: Endpoint) -> Connection:
+        """A new connection, made in a task that `close` can end."""
+        dialing = self._loop.create_task(self._connection(endpoint))
+        self._dialing.add(dialing)
+        try:
+            return await dialing
+        except BaseException:
+            # It may have come to its end in the same moment.
+            dialing.add_done_callback(_close_unused)
+            raise
         finally:
-            if response is not None and not response.closed:
-                response.close()
-        return answer_of(response.status, response.raw_headers, bytes(body))
+            self._dialing.discard(dialing)
 
-    def _answer_of_fault(self, fault: Exception) -> Answer:
-        if self._session.closed:
-            return _SHUTTING_DOWN
-        return answer_of_fault(fault)
-
-
-class _ExactRequest(aiohttp.ClientRequest):
-    """A request with the headers that it was given, and no others of aiohttp's own choice."""
-
-    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
-        del skip_auto_headers
-        self.headers[hdrs.ACCEPT_ENCODING] = "identity"
-
-
-def new_ssl_context() -> ssl.SSLContext:
-    """TLS as everybody should have it: chain and host name verified, 1.2 at the least."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    async def _connection(self, endpoint: Endpoint) -> Connection:
+        made = await self._dialer.connect(endpoint.host, endpoint.port)
+        try:
+            tls = None
+            if endpoint.is_tls:
+                session = self._sessions.find(endpoint, self._loop.time())
+                tls = Tls(self._ssl_context, endpoint.host, session)
+                await self._handshakes.shake(made, tls)
+            connection = Connection(self, tls)
+            await self._loop.create_connection(lambda: connection, sock=made)
+        except BaseException:
+            made.close()
+            raise
+        return connection
 
 
-def _in_portions(body: bytes) -> bytes | io.BytesIO:
-    """What aiohttp shall write; from a file it takes portions, and lets others in between."""
-    return body if len(body) <= _WRITTEN_AT_ONCE_BYTES_MAX else io.BytesIO(body)
+def _close_unused(done: asyncio.Task[Connection]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        done.result().abort()
 
 
-async def _read(content: aiohttp.StreamReader, kept: bytearray) -> None:
-    """Read a body up to its bound. What is worth keeping is in `kept` even if this fails."""
-    left = limits.ANSWER_BODY_BYTES_READ_MAX
-    while left > 0:
-        portion = await content.readany()
-        if not portion:
-            return
-        left -= len(portion)
-        kept += portion[: limits.ANSWER_BODY_BYTES_KEPT_MAX - len(kept)]
+def _head(endpoint: Endpoint, request: OutboundRequest) -> bytes:
+    """The head of a request. What could end a line early is a bug of ours, and not sent."""
+    headers = request.headers
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if lines.count("\n") != len(headers) or lines.count("\r") != len(headers):
+        raise ValueError("a header holds a line end")
+    return f"{endpoint.head}{lines}Content-Length: {len(request.body)}\r\n\r\n".encode("ascii")

@@ -18,11 +18,11 @@ from tests.support.hostile_receiver import HostileReceiver
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.attempt import Answer
 from tidings.ports.transport import OutboundRequest, Transport
-from tidings.transport import AiohttpTransport
-from tidings.transport.sender import new_ssl_context
+from tidings.transport import HttpTransport
+from tidings.transport.tls import new_ssl_context
 
 TRANSPORTS: Mapping[str, Callable[..., AbstractAsyncContextManager[Transport]]] = {
-    "aiohttp": AiohttpTransport,
+    "httptools": HttpTransport,
 }
 LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
 HEADERS = (
@@ -85,9 +85,10 @@ class Client:
         *,
         seconds: float = 10.0,
         headers: Sequence[tuple[str, str]] = (),
+        subscription_id: str = "sub_1",
     ) -> Answer:
         answer = await self.transport.send(
-            OutboundRequest("sub_1", url, (*HEADERS, *headers), body, seconds)
+            OutboundRequest(subscription_id, url, (*HEADERS, *headers), body, seconds)
         )
         tally.count(answer.error_class or f"a status in the {(answer.status_code or 0) // 100}00s")
         return answer

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.hostile_receiver import (
     status,
 )
 from tests.support.waiting import eventually
+from tidings.core import limits
 from tidings.core.attempt import ErrorClass
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -71,6 +73,27 @@ async def test_the_body_goes_out_byte_for_byte(
     assert f"Content-Length: {size}" in receiver.exchanges[0].header_lines
 
 
+async def test_a_body_goes_out_no_faster_than_it_is_taken(
+    client: Client, receiver: HostileReceiver
+) -> None:
+    async def hold(exchange: Exchange) -> None:
+        await asyncio.Event().wait()
+
+    body = b"x" * 10_000_000
+    tracemalloc.start()
+    try:
+        receiver.reads_bodies = False
+        sending = asyncio.create_task(client.post(receiver.on("/", hold), body))
+        await eventually(lambda: bool(receiver.exchanges))
+        await asyncio.sleep(0.1)  # for a sender that would go on
+        _, peak = tracemalloc.get_traced_memory()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+    finally:
+        tracemalloc.stop()
+    assert peak < 1_000_000
+
+
 async def test_a_connection_is_used_again(client: Client, receiver: HostileReceiver) -> None:
     url = receiver.on("/", status("200 OK", body=b"ok"))
     for _ in range(3):
@@ -100,10 +123,12 @@ async def test_many_requests_at_once_get_their_own_answers(
         b"and something else",
     ],
 )
+@pytest.mark.parametrize("is_at_once", [True, False])
 async def test_what_comes_unasked_is_no_answer_to_the_next_request(
-    client: Client, receiver: HostileReceiver, unasked: bytes
+    client: Client, receiver: HostileReceiver, unasked: bytes, is_at_once: bool
 ) -> None:
-    url = receiver.on("/", answering(OK, unasked), status("500 X"))
+    behaviour = answering(OK + unasked) if is_at_once else answering(OK, unasked)
+    url = receiver.on("/", behaviour, status("500 X"))
     assert (await client.post(url)).status_code == 200
     await asyncio.sleep(0.2)
     assert (await client.post(url)).status_code == 500
@@ -139,6 +164,118 @@ async def test_a_connection_is_closed_when_the_receiver_says_so(
     await client.post(url)
     await client.post(url)
     assert receiver.connections == 2
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\nabc",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZ\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n" + b"a" * 300_000,
+        b"HTTP/1.1 200 " + b"a" * 100_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=lambda sent: repr(sent[:60]),
+)
+async def test_a_connection_is_not_used_again_after_what_is_not_a_plain_end(
+    client: Client, receiver: HostileReceiver, sent: bytes
+) -> None:
+    url = receiver.on("/", answering(sent), status("500 X"))
+    await client.post(url)
+    assert (await client.post(url)).status_code == 500
+    assert receiver.connections == 2
+
+
+async def test_a_connection_is_used_again_after_chunks_with_trailers(
+    client: Client, receiver: HostileReceiver
+) -> None:
+    chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+    url = receiver.on("/", answering(chunks + b"Server: trailing\r\n\r\n"))
+    for _ in range(2):
+        answer = await client.post(url)
+        assert answer.body == b"abc"
+        assert "server" not in dict(answer.headers)
+    assert receiver.connections == 1
+
+
+async def test_a_receiver_that_has_said_all_it_wants_to_say_is_left(
+    client: Client, receiver: HostileReceiver
+) -> None:
+    async def half_close(exchange: Exchange) -> None:
+        if exchange.path == "/answers":
+            await exchange.send(OK)
+        exchange.writer.write_eof()
+        await silent(exchange)
+
+    answer = await client.post(receiver.on("/", half_close))
+    assert answer.error_class is ErrorClass.CONNECTION_RESET
+    answer = await client.post(receiver.on("/answers", half_close))
+    assert answer.status_code == 200
+    for exchange in receiver.exchanges:
+        await exchange.wait_until_left()
+
+
+async def test_a_reset_behind_a_whole_answer_changes_nothing(
+    client: Client, receiver: HostileReceiver
+) -> None:
+    url = receiver.on("/", resetting(OK), status("201 Created"))
+    assert (await client.post(url)).status_code == 200
+    await asyncio.sleep(0.1)
+    assert (await client.post(url)).status_code == 201
+
+
+async def test_subscriptions_share_no_connection(client: Client, receiver: HostileReceiver) -> None:
+    url = receiver.on("/", status("200 OK"))
+    for _ in range(2):
+        for number in range(3):
+            answer = await client.post(url, subscription_id=f"sub_{number}")
+            assert answer.status_code == 200
+    assert receiver.connections == 3
+
+
+async def test_of_unused_connections_the_one_that_waited_longest_makes_room(
+    client: Client, receiver: HostileReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CONNECTIONS_KEPT_MAX", 2)
+    url = receiver.on("/", status("200 OK"))
+    for subscription_id in ("sub_1", "sub_2", "sub_1", "sub_3"):
+        await client.post(url, subscription_id=subscription_id)
+    assert receiver.connections == 3
+    await client.post(url, subscription_id="sub_1")
+    await client.post(url, subscription_id="sub_3")
+    assert receiver.connections == 3
+    await client.post(url, subscription_id="sub_2")
+    assert receiver.connections == 4
+
+
+async def test_unused_connections_are_closed_in_time(
+    client: Client, receiver: HostileReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CONNECTION_IDLE_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(limits, "CONNECTION_SWEEP_SECONDS", 0.02)
+    closed = asyncio.Event()
+
+    async def answer_and_wait(exchange: Exchange) -> None:
+        await exchange.send(OK)
+        await exchange.reader.read()
+        closed.set()
+
+    await client.post(receiver.on("/", answer_and_wait))
+    async with asyncio.timeout(10):
+        await closed.wait()
+
+
+async def test_a_header_that_holds_a_line_end_is_a_bug_and_not_sent(
+    client: Client, receiver: HostileReceiver
+) -> None:
+    url = receiver.on("/", status("200 OK"))
+    for value in ("a\r\nX-Smuggled: 1", "a\nb", "a\rb"):
+        with pytest.raises(ValueError, match="line end"):
+            await client.post(url, headers=[("X-Own", value)])
+    assert receiver.connections == 0
 
 
 async def test_a_refused_connection_is_told_apart(client: Client) -> None:

@@ -1,6 +1,7 @@
 """The receiver proves who it is, or gets nothing."""
 
 import asyncio
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,10 +15,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.contracts.transport.conftest import Client
-from tests.support.hostile_receiver import HostileReceiver, repeating, silent, status
+from tests.support.hostile_receiver import Exchange, HostileReceiver, repeating, silent, status
 from tests.support.waiting import eventually
+from tidings.core import limits
 from tidings.core.attempt import ErrorClass
-from tidings.transport.sender import new_ssl_context
+from tidings.transport.tls import new_ssl_context
 
 NAME = "receiver.example.com"
 NAMES = {NAME: ["127.0.0.1"]}
@@ -200,3 +202,92 @@ async def test_an_answer_by_tls_is_as_bounded_as_any(
         assert answer.error_class is ErrorClass.TIMEOUT
         for exchange in receiver.exchanges:
             await exchange.wait_until_left()
+
+
+async def test_a_handshake_is_short_the_second_time(
+    client: Client, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    await client.make(names=NAMES, ssl_context=trusting)
+    resumed: list[bool] = []
+
+    async def answer(exchange: Exchange) -> None:
+        resumed.append(exchange.writer.get_extra_info("ssl_object").session_reused)
+        await status("200 OK", "Connection: close")(exchange)
+
+    async with HostileReceiver(serving(authority.issue_cert(NAME))) as receiver:
+        receiver.on("/", answer)
+        for subscription_id in ("sub_1", "sub_1", "sub_2", "sub_1"):
+            sent = await client.post(receiver.url("/", host=NAME), subscription_id=subscription_id)
+            assert sent.status_code == 200
+    assert resumed == [False, True, False, True]
+
+
+async def test_a_session_does_not_stand_for_a_certificate_for_long(
+    client: Client,
+    authority: trustme.CA,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "TLS_SESSION_SECONDS_MAX", 0)
+    await client.make(names=NAMES, ssl_context=trusting)
+    resumed: list[bool] = []
+
+    async def answer(exchange: Exchange) -> None:
+        resumed.append(exchange.writer.get_extra_info("ssl_object").session_reused)
+        await status("200 OK", "Connection: close")(exchange)
+
+    async with HostileReceiver(serving(authority.issue_cert(NAME))) as receiver:
+        receiver.on("/", answer)
+        for _ in range(2):
+            assert (await client.post(receiver.url("/", host=NAME))).status_code == 200
+    assert resumed == [False, False]
+
+
+@pytest.mark.parametrize("headers", [b"Content-Length: 30\r\n", b""])
+async def test_an_end_without_the_goodbye_of_tls_changes_nothing(
+    client: Client, authority: trustme.CA, trusting: ssl.SSLContext, headers: bytes
+) -> None:
+    async def cut(exchange: Exchange) -> None:
+        await exchange.send(b"HTTP/1.1 200 OK\r\n" + headers + b"\r\nabc")
+        exchange.writer.transport.abort()
+
+    await client.make(names=NAMES, ssl_context=trusting)
+    async with HostileReceiver(serving(authority.issue_cert(NAME))) as receiver:
+        receiver.on("/", cut)
+        answer = await client.post(receiver.url("/", host=NAME))
+        assert (answer.status_code, answer.body) == (200, b"abc")
+
+
+@pytest.mark.parametrize("size", [1, 100_000, 3_000_000])
+async def test_a_body_goes_out_by_tls_byte_for_byte(
+    client: Client, authority: trustme.CA, trusting: ssl.SSLContext, size: int
+) -> None:
+    await client.make(names=NAMES, ssl_context=trusting)
+    async with HostileReceiver(serving(authority.issue_cert(NAME))) as receiver:
+        receiver.on("/", status("200 OK"))
+        body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+        for _ in range(2):
+            assert (await client.post(receiver.url("/", host=NAME), body)).status_code == 200
+        assert [exchange.body for exchange in receiver.exchanges] == [body, body]
+        assert receiver.connections == 1
+
+
+async def test_garbage_on_a_connection_of_tls_is_a_failure_unless_a_status_has_come(
+    client: Client, authority: trustme.CA, trusting: ssl.SSLContext
+) -> None:
+    async def garble(exchange: Exchange) -> None:
+        if exchange.path == "/later":
+            await exchange.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n")
+            await asyncio.sleep(0.05)
+        made = exchange.writer.get_extra_info("socket")
+        os.write(made.fileno(), b"this is no TLS at all, and never will be")
+        await silent(exchange)
+
+    await client.make(names=NAMES, ssl_context=trusting)
+    async with HostileReceiver(serving(authority.issue_cert(NAME))) as receiver:
+        receiver.on("/", garble)
+        receiver.on("/later", garble)
+        answer = await client.post(receiver.url("/", host=NAME))
+        assert answer.error_class is ErrorClass.TLS
+        answer = await client.post(receiver.url("/later", host=NAME))
+        assert answer.status_code == 200

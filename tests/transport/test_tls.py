@@ -2,7 +2,7 @@
 
 import ssl
 
-from tidings.transport.sender import new_ssl_context
+from tidings.transport.tls import new_ssl_context
 
 
 def test_tls_is_verified_and_new_enough() -> None:
