@@ -35,7 +35,7 @@ LONE = {"serve", "demo", "event-types", "listen", "database copy"}
 def test_the_commands_are_those_of_the_contract() -> None:
     groups = {
         "subscriptions": "create list show update delete pause resume disable verify "
-        "rotate-secret test replay",
+        "rotate-secret test test-filter replay",
         "events": "list show replay",
         "deliveries": "list show retry cancel",
         "dead-letters": "list replay discard",

@@ -26,6 +26,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "/events": EVENT,
     "/events/batch": {"events": [EVENT]},
     "/webhook-subscriptions": WISH,
+    "/webhook-subscriptions/test-filter": {"filter": {"total": [1]}, "data": {"total": 1}},
     "/api-keys": {"name": "x", "scopes": ["events:read"]},
     "/webhook-subscriptions/test-filter": {"filter": {"a": 1}, "data": {}},
 }
