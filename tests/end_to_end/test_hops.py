@@ -27,11 +27,14 @@ def test_a_circle_of_subscribers_that_pass_the_hops_on_ends(
     server.subscribe(f"{receiver.url}/circle")
     server.publish()
     receiver.wait("/circle", HOPS_MAX + 1)
-    # The receiver answers the last delivery only when its own publish was answered.
-    newest = server.deliveries()[0]["deliveryId"]
+    # The receiver answers a delivery only when its own publish was answered; and an event may be
+    # delivered, and published anew, before the answer to its publish is read.
+    newest, *older = [one["deliveryId"] for one in server.deliveries()]
+    for delivery_id in older:
+        server.await_delivery(delivery_id, "delivered")
     (attempt,) = server.await_delivery(newest, "delivered")["attempts"]
     assert attempt["requestHeaders"]["webhook-hops"] == str(HOPS_MAX)
-    assert [answer.status_code for answer in answers] == [202] * HOPS_MAX + [422]
+    assert sorted(answer.status_code for answer in answers) == [202] * HOPS_MAX + [422]
     arrived = receiver.at("/circle")
     assert "webhook-hops" not in arrived[0].headers
     assert [one.headers["webhook-hops"] for one in arrived[1:]] == [
