@@ -28,7 +28,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "/webhook-subscriptions": WISH,
     "/webhook-subscriptions/test-filter": {"filter": {"total": [1]}, "data": {"total": 1}},
     "/api-keys": {"name": "x", "scopes": ["events:read"]},
-    "/webhook-subscriptions/test-filter": {"filter": {"a": 1}, "data": {}},
 }
 NEVER_SEEN = {
     "subscriptionId": "sub_00000000000000000000000000",
