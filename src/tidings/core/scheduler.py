@@ -142,6 +142,8 @@ class Scheduler:
                 self._take_manual(endpoint, delivery)
             elif delivery.seq > endpoint.cursor_seq:
                 self._take_new(endpoint, delivery)
+            elif delivery.ordering_key is not None and endpoint.subscription.takes_events:
+                self._take_passed(endpoint, delivery)
         for endpoint in touched.values():
             self.reading.attend(endpoint, now_ms)
 
@@ -296,6 +298,15 @@ class Scheduler:
             endpoint.newest_seq = delivery.seq
             return
         endpoint.cursor_seq = delivery.seq
+        if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
+            self._roster.make_ready(endpoint, delivery)
+
+    def _take_passed(self, endpoint: Endpoint, delivery: Delivery) -> None:
+        """Take in a row that a page left out because of a head that had ended unknown to us.
+
+        A page may see commits that we are told of only afterwards: the end of a head, and behind
+        it a follower that came too late to be handed over with that end.
+        """
         if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
             self._roster.make_ready(endpoint, delivery)
 
