@@ -11,6 +11,7 @@ from collections.abc import Coroutine
 from math import inf
 from typing import Any
 
+from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass, Outcome
 from tidings.core.commands import (
     Command,
@@ -52,7 +53,7 @@ class Dispatcher:
         disable_after_days: float,
     ) -> None:
         self.scheduler = Scheduler(concurrency_max=concurrency_max)
-        self.bodies = Bodies(store)
+        self.bodies = Bodies(store, bytes_max=limits.BODY_CACHE_BYTES_MAX)
         self.recorder = Recorder(store, clock, self._result_lost)
         self._store = store
         self._sender = sender

@@ -1,0 +1,1 @@
+"""The deterministic world: the production code in virtual time, with faults drawn from a seed."""

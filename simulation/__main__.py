@@ -1,0 +1,78 @@
+"""Play seeds: `python -m simulation --seed 7 --trace`, `python -m simulation --seeds 0..10000`."""
+
+import argparse
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Iterator
+
+from simulation.world import Outcome, play
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Play what is asked for; answers 1 when a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="play this seed")
+    parser.add_argument("--trace", action="store_true", help="print every fact")
+    parser.add_argument("--seeds", metavar="A..B", help="play the seeds from A up to B")
+    parser.add_argument("--workers", type=int, default=1, help="share the seeds among processes")
+    asked = parser.parse_args(arguments)
+    if asked.seed is not None:
+        return _one(asked.seed, with_trace=asked.trace)
+    first, last = (int(one) for one in (asked.seeds or "0..200").split(".."))
+    return _many(range(first, last), asked.workers)
+
+
+def _one(seed: int, *, with_trace: bool) -> int:
+    outcome = play(seed, trace=print if with_trace else None)
+    print(
+        f"seed {seed}: {outcome.hours:.1f} hours, {outcome.events} events, "
+        f"{outcome.requests} requests, {outcome.lives} lives in {outcome.seconds:.2f} s"
+    )
+    print("faults: " + ", ".join(f"{name} {n}" for name, n in sorted(outcome.counted.items())))
+    return _tell_broken(outcome)
+
+
+def _many(seeds: range, workers: int) -> int:
+    hours = seconds = 0.0
+    events = requests = broken = 0
+    counted: Counter[str] = Counter()
+    for outcome in _outcomes(seeds, workers):
+        hours += outcome.hours
+        seconds += outcome.seconds
+        events += outcome.events
+        requests += outcome.requests
+        counted.update(outcome.counted)
+        broken += _tell_broken(outcome)
+    print(
+        f"{len(seeds)} seeds, {hours:,.0f} hours, {events:,} events, {requests:,} requests: "
+        f"{broken} broken; {hours / seconds:,.0f} simulated hours for each second of CPU, "
+        f"{1_000 * seconds / len(seeds):.0f} ms for each seed"
+    )
+    print("faults: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counted.items())))
+    return 1 if broken else 0
+
+
+def _outcomes(seeds: range, workers: int) -> Iterator[Outcome]:
+    if workers == 1:
+        yield from map(play, seeds)
+        return
+    with multiprocessing.Pool(workers) as pool:
+        yield from pool.imap(play, seeds, chunksize=4)
+
+
+def _tell_broken(outcome: Outcome) -> int:
+    if outcome.broken is None:
+        return 0
+    print(
+        f"BROKEN: {outcome.broken.promise}\n"
+        f"  {outcome.broken.detail}\n"
+        f"  after {outcome.broken_at_hours:.3f} hours of seed {outcome.seed}; again with\n"
+        f"  python -m simulation --seed {outcome.seed} --trace",
+    )
+    sys.stdout.flush()
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
