@@ -49,6 +49,7 @@ class EventStored(Fact):
     event_type: str
     ordering_key: str | None
     body: bytes
+    about: str | None
 
 
 class EventEmptied(Fact):

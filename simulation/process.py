@@ -17,6 +17,7 @@ from simulation.network import Network, VirtualTransport
 from simulation.plan import Plan
 from simulation.store import Limbo, VirtualReaders, VirtualWriter
 from simulation.virtual_loop import VirtualLoop
+from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import AddressRules
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
@@ -28,7 +29,9 @@ from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.ports.store import StoreUnavailable
 from tidings.storage.sealing import KEY_BYTES, Sealer
+from tidings.storage.sqlite.lifecycle import Lifecycle
 from tidings.storage.sqlite.store import SqliteStore, open_transactions
+from tidings.storage.sqlite.transaction import Transactions
 
 T = TypeVar("T")
 SUBSCRIPTIONS_MAX = 1_000
@@ -56,6 +59,15 @@ class Surroundings:
     def free_bytes(self) -> int:
         """The room on the disk."""
         return 0 if self.disk_is_full else _PLENTY_BYTES
+
+    def open_transactions(self) -> Transactions:
+        """What a writer works with."""
+        return open_transactions(
+            self.database,
+            self.sealer,
+            Lifecycle(self.sealer, self.chance, lifecycle_data),
+            seconds=self.seconds,
+        )
 
     def seconds(self) -> float:
         """What a transaction takes for its time: a fixed amount for each look at the clock."""
@@ -113,11 +125,12 @@ class Process:
 
     def _open_store(self) -> SqliteStore:
         around = self._surroundings
-        self.transactions = open_transactions(
-            around.database, around.sealer, seconds=around.seconds
-        )
         self.writer = VirtualWriter(
-            self.transactions, around.database, self.store_faults, around.journal, around.limbo
+            around.open_transactions(),
+            around.database,
+            self.store_faults,
+            around.journal,
+            around.limbo,
         )
         return SqliteStore(
             self.writer,
@@ -148,7 +161,7 @@ class Process:
         self.publisher = Publisher(store, clock, chance)
         self._publishing = asyncio.create_task(self.publisher.run())
         rules = SubscriptionRules(AddressRules(), SecretRules(), SUBSCRIPTIONS_MAX)
-        self.subscriptions = Subscriptions(store, clock, chance, rules, sender.trial)
+        self.subscriptions = Subscriptions(store, clock, chance, rules)
         self.inspection = Inspection(store)
         self.replays = Replays(store, clock, chance, self.engine.is_in_flight)
         self.tenants = Tenants(store, clock)

@@ -42,6 +42,11 @@ class SeenEvent(msgspec.Struct):
     is_emptied: bool = False
     is_erased: bool = False
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is a lifecycle event."""
+        return self.event_type.startswith("tidings.")
+
 
 class SeenDelivery(msgspec.Struct):
     """A delivery: its row while it is unfinished, its end, its attempts, its requests."""

@@ -25,6 +25,8 @@ _PATTERNS: Final = (
     "user.created, order.paid",
     "*.shipped",
     "order.*.added,user",
+    "tidings.*",
+    "tidings.delivery.dead_lettered, order.*",
 )
 _POISON: Final = (
     b"{}",

@@ -26,7 +26,6 @@ from simulation.process import Process, Surroundings
 from simulation.receivers import Receiver
 from simulation.record import Record
 from simulation.virtual_loop import Spinning, Timeline
-from tidings.storage.sqlite.store import open_transactions
 
 _DOWN_SECONDS: Final = (0.05, 7_200.0)
 _AWAY_SECONDS: Final = (0.05, 900.0)
@@ -167,8 +166,8 @@ class World:
         self.calls.process = None
         self.calls.process_ended()
         around = self.surroundings
-        transactions = open_transactions(around.database, around.sealer, seconds=around.seconds)
-        if how not in ("stopped", "start_failed") and around.limbo.come_true(transactions):
+        was_killed = how not in ("stopped", "start_failed")
+        if was_killed and around.limbo.come_true(around.open_transactions()):
             self.journal.disturb("commit_came_true")
         down = self.faults.widely(*_DOWN_SECONDS) if self.faults.are_on else 0.1
         self.loop.call_later(down, self._begin_life)
@@ -276,7 +275,7 @@ def play(
         hours=world.timeline.now / HOUR,
         seconds=time.process_time() - began,
         digest=journal.digest(),
-        events=len(record.events),
+        events=sum(not event.is_ours for event in record.events.values()),
         requests=len(record.wires),
         lives=len(record.lives),
         counted=journal.counted,

@@ -38,6 +38,7 @@ class OneDeliveryEach(Checker):
             for one in self.record.subscriptions.values()
             if one.tenant_id == fact.tenant_id
             and not one.is_erased
+            and one.subscription_id != fact.about
             and one.committed.status in ("active", "paused")
             and is_wanted(one.committed.event_type, fact.event_type)
         )
