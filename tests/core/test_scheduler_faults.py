@@ -388,26 +388,3 @@ def test_a_full_window_of_rows_that_are_all_in_memory_is_not_read_in_circles() -
     world.flow(None)
     world.now_ms += 10_000
     world.flow(None)
-
-
-@pytest.mark.usefixtures("small_window")
-def test_a_page_that_knows_of_commits_before_we_do_takes_no_row_past_its_lane() -> None:
-    world = SchedulerWorld()
-    world.subscribe("ordered", ordering_enabled=True)
-    (head,) = world.publish("ordered", ordering_key="key")
-    tell_all(world)
-    world.step()
-    world.publish("ordered", 6)
-    tell_all(world)
-    world.answer(head.seq)
-    while sends := world.step():
-        for send in sends:
-            world.answer(send.delivery.seq)
-    (read,) = [one for one in world.under_way if isinstance(one.command, ReadPage)]
-    # The head ends and its follower is queued; the page sees both before we are told of either.
-    world.record()
-    world.publish("ordered", ordering_key="key")
-    for _ in ("looks", "is handed over"):
-        world.carry_out(world.under_way.index(read))
-    world.drain(OK)
-    assert world.table.rows == {}

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.scheduler_world import ERROR, OK, SchedulerWorld
 from tidings.core import limits
+from tidings.core.commands import ReadPage
 from tidings.core.retry import RetryPolicy
 from tidings.core.subscription import Change
 
@@ -80,3 +81,26 @@ def test_lanes_of_rows_that_were_let_go_are_free_for_those_that_are_read(
         world.change("ordered", change)
     tell_all(world)
     assert len(world.drain(OK)) == 3
+
+
+@pytest.mark.usefixtures("small_window")
+def test_a_page_that_knows_of_commits_before_we_do_takes_no_row_past_its_lane() -> None:
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True)
+    (head,) = world.publish("ordered", ordering_key="key")
+    world.tell(len(world.untold))
+    world.step()
+    world.publish("ordered", 6)
+    world.tell(len(world.untold))
+    world.answer(head.seq)
+    while sends := world.step():
+        for send in sends:
+            world.answer(send.delivery.seq)
+    (read,) = [one for one in world.under_way if isinstance(one.command, ReadPage)]
+    # The head ends and its follower is queued; the page sees both before we are told of either.
+    world.record()
+    world.publish("ordered", ordering_key="key")
+    for _ in ("looks", "is handed over"):
+        world.carry_out(world.under_way.index(read))
+    world.drain(OK)
+    assert world.table.rows == {}
