@@ -93,7 +93,8 @@ class Clients:
             await self._publish(events)
             return
         for event in events:
-            asyncio.get_running_loop().create_task(self._publish([event]))
+            self.unfinished += 1
+            asyncio.get_running_loop().create_task(self._act(self._publish, [event]))
             if self._draws.random() < 0.5:
                 await asyncio.sleep(self._draws.uniform(0, 2.0))
 

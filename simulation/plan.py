@@ -132,7 +132,7 @@ def plan_of(seed: int) -> Plan:
         seed=seed,
         rarities=rarities,
         safety_hours=draws.choice((24.0, 26.0, 30.0, 48.0)),
-        events=draws.randint(200, 260),
+        events=draws.randint(210, 260),
         tenants=draws.choice((1, 1, 2, 3)),
         receivers=draws.randint(2, 5),
         subscriptions=draws.randint(3, 8),
