@@ -26,6 +26,7 @@ from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
 from tidings.key_files import read_or_make_key, write_private
 from tidings.operations.access import Access
+from tidings.operations.audit import log_audited
 from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import Publisher, PublishQuotas
@@ -150,7 +151,8 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         access = Access(
             store, clock, chance, requests_per_second=settings.key_requests_per_second_max
         )
-        await access.load()
+        await rest.enter_async_context(_letting_in(access))
+        store.on_commit(log_audited)
         if not is_dev:
             await _admit_administrator(settings, access)
         yield Services(
@@ -289,6 +291,19 @@ async def _admit_administrator(settings: Settings, access: Access) -> None:
 async def _finish(verb: Publisher | EventStreams, running: asyncio.Task[None]) -> None:
     verb.close()
     await running
+
+
+@asynccontextmanager
+async def _letting_in(access: Access) -> AsyncIterator[None]:
+    """Let keys in; what was not yet put down of their use is put down at the end."""
+    await access.load()
+    noting = asyncio.create_task(access.run())
+    try:
+        yield
+    finally:
+        noting.cancel()
+        with suppress(StoreUnavailable):
+            await access.note_uses()
 
 
 async def _reasons_not_ready(store: SqliteStore) -> list[str]:

@@ -56,7 +56,59 @@ def test_a_database_is_migrated(run: Run, data_dir: str, tmp_path: Path) -> None
     assert json.loads(ended.out)["steps"] == []
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["check"], ["backup", "copy.db"]])
+def test_who_changed_what_is_shown_beside_the_server(
+    run: Run, server: Server, data_dir: str
+) -> None:
+    made = server.call("POST", "/api-keys", {"name": "operator", "scopes": ["admin"]})
+    as_operator = {"Authorization": f"Bearer {made['key']}"}
+    subscription = server.subscribe("https://example.com/in", secret="whsec_never_shown")
+    name = subscription["subscriptionId"]
+    server.call("POST", f"/webhook-subscriptions/{name}/pause", headers=as_operator)
+    server.call("GET", f"/webhook-subscriptions/{name}/secret", headers=as_operator)
+
+    ended = run("database", "audit", "--json", "--limit", "3", DATA_DIR=data_dir)
+    assert ended.code == 0, ended
+    read, paused, created = json.loads(ended.out)["items"]
+    assert [one["action"] for one in (created, paused, read)] == [
+        "subscription.created",
+        "subscription.paused",
+        "subscription.secrets_read",
+    ]
+    assert {one["objectId"] for one in (created, paused, read)} == {name}
+    assert (created["byKeyId"], paused["byKeyId"]) == (None, made["keyId"])
+    assert (paused["before"], paused["after"]) == ({"status": "active"}, {"status": "paused"})
+    assert created["after"]["callbackUrl"] == "https://example.com/in"
+    assert created["at"] <= paused["at"] <= read["at"]
+    assert "whsec_" not in ended.out
+    assert f"subscription.paused by_key_id={made['keyId']}" in server.output.read_text()
+
+    table = run("database", "audit", "--tenant", "default", DATA_DIR=data_dir)
+    assert "subscription.paused" in table.out
+    assert run("database", "audit", "--tenant", "none", DATA_DIR=data_dir).out == (
+        "There are none.\n"
+    )
+
+
+def test_when_keys_were_last_used_is_shown_after_the_server_has_stopped(
+    run: Run, tmp_path: Path
+) -> None:
+    server = Server(tmp_path / "data").start()
+    made = server.call("POST", "/api-keys", {"name": "operator", "scopes": ["admin"]})
+    server.call("POST", "/api-keys", {"name": "idle", "scopes": ["admin"]})
+    server.call("GET", "/tenants", headers={"Authorization": f"Bearer {made['key']}"})
+    server.client.close()
+    server.stop()
+    ended = run("database", "keys", "--json", DATA_DIR=str(server.data_dir))
+    idle, used = json.loads(ended.out)["items"]
+    assert idle["lastUsedAt"] is None
+    assert used["lastUsedAt"] >= used["createdAt"]
+    assert made["key"] not in ended.out
+    assert "operator" in run("database", "keys", DATA_DIR=str(server.data_dir)).out
+
+
+@pytest.mark.parametrize(
+    "command", [["migrate"], ["check"], ["audit"], ["keys"], ["backup", "copy.db"]]
+)
 def test_a_database_that_is_not_there_is_not_made(
     run: Run, tmp_path: Path, command: list[str]
 ) -> None:

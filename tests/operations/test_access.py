@@ -1,5 +1,7 @@
 """Keys and principals: what is kept, what is let in, and what follows from a commit."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.support.api_world import ApiWorld
@@ -10,7 +12,10 @@ from tidings.core.refusals import (
     ValidationFailed,
     WrongTenant,
 )
+from tidings.core.timestamp import timestamp_ms
 from tidings.operations.access import DEVELOPER, EVERYBODY, Access, Principal, Scope
+from tidings.ports.store import StoreUnavailable
+from tidings.storage.sqlite import maintenance
 
 GLOBAL = Principal("key_1", frozenset({Scope.ADMIN}))
 ACME = Principal("key_2", frozenset({Scope.EVENTS_READ}), "acme")
@@ -112,3 +117,36 @@ async def test_an_administrator_is_admitted_once(world: ApiWorld) -> None:
 async def test_an_unknown_key_cannot_be_revoked(world: ApiWorld) -> None:
     with pytest.raises(NotFound):
         await world.access.revoke(None, "key_1")
+
+
+async def test_when_a_key_was_last_used_is_put_down_in_one_go(
+    world: ApiWorld, tmp_path: Path
+) -> None:
+    used, unused = await world.key(), await world.key()
+    for _ in range(3):
+        world.clock.ahead_ms += 1_000
+        world.access.authenticate(used.encode())
+    used_at_ms = world.clock.now_ms()
+    await world.access.note_uses()
+    first, second = sorted(
+        one["lastUsedAt"] or "" for one in maintenance.keys(tmp_path / "tidings.db")
+    )
+    assert first == ""
+    last_ms = timestamp_ms(second)
+    assert last_ms is not None
+    assert abs(last_ms - used_at_ms) < 1_000
+    assert unused != used
+
+
+async def test_a_store_that_is_away_loses_no_use_of_a_key(
+    world: ApiWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await world.key()
+    world.access.authenticate(key.encode())
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store.writer, "_is_closed", True)
+        with pytest.raises(StoreUnavailable):
+            await world.access.note_uses()
+    await world.access.note_uses()
+    (row,) = maintenance.keys(tmp_path / "tidings.db")
+    assert row["lastUsedAt"] is not None

@@ -25,7 +25,7 @@ from tidings.ports.records import (
 )
 from tidings.storage.sqlite.connection import connect
 
-LARGE = {"delivery", "finished_delivery", "event", "event_key", "attempt"}
+LARGE = {"delivery", "finished_delivery", "event", "event_key", "attempt", "audit_record"}
 LARGE |= {"d", "e", "k", "earlier"}  # as the statements call them
 _SCAN = re.compile(r"SCAN (\w+)")
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)", re.IGNORECASE)
@@ -55,7 +55,8 @@ async def use_everything(filled: Filled) -> None:
     subscription = await filled.subscribe(ordering_enabled=True)
     name = subscription.subscription_id
     rows = await filled.publish(8, ordering_key="k")
-    await store.accept_events([an_event(event_id=f"evt_{n}") for n in range(70)], now_ms=NOW_MS)
+    many = [an_event(event_id=f"evt_{n}") for n in range(70)]
+    await store.accept_events(many, now_ms=NOW_MS, backlog_max=1_000)
     await filled.end(rows[0], Turn.ATTEMPT_DELIVERED)
     await filled.end(rows[1])
     waiting = a_result(rows[2], None, answer=Answer(status_code=500), due_at_ms=NOW_MS + 5)
@@ -90,6 +91,7 @@ async def use_everything(filled: Filled) -> None:
     await store.erase_event_data(TENANT, "evt_2", now_ms=NOW_MS)
     await store.expire_deliveries(accepted_before_ms=NOW_MS + 1, now_ms=NOW_MS, limit=9)
     await store.delete_expired(accepted_before_ms=NOW_MS + 1, limit=9)
+    await store.delete_audit_records(recorded_before_ms=NOW_MS, limit=9)
     while await store.erase_tenant(TENANT, now_ms=NOW_MS, limit=20):
         pass
 

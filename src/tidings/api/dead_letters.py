@@ -52,7 +52,9 @@ async def replay_many(
         since_ms=moment_ms("since", body.since),
         until_ms=moment_ms("until", body.until),
     )
-    begun = await call.services.replays.replay_many(scope, is_dry_run=body.dry_run)
+    begun = await call.services.replays.replay_many(
+        scope, is_dry_run=body.dry_run, by=call.principal.key_id
+    )
     return Answer(begun_replay(begun))
 
 

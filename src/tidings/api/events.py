@@ -50,6 +50,7 @@ async def replay(call: Call, query: TenantQuery, body: ReplayEventRequest) -> An
         call.tenant(query, body),
         call.path_id,
         subscription_id=body.subscription_id,
+        by=call.principal.key_id,
     )
     return Answer(ReplayedEvent(event_id=call.path_id, deliveries=deliveries))
 
@@ -57,5 +58,5 @@ async def replay(call: Call, query: TenantQuery, body: ReplayEventRequest) -> An
 async def erase_data(call: Call, query: TenantQuery) -> Answer[None]:
     """Erase an event's data for good. Its unfinished deliveries are cancelled."""
     tenant_id = call.tenant(query)
-    await call.services.replays.erase_event_data(tenant_id, call.path_id)
+    await call.services.replays.erase_event_data(tenant_id, call.path_id, by=call.principal.key_id)
     return NOTHING

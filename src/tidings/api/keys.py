@@ -42,7 +42,7 @@ async def list_all(call: Call, query: TenantListQuery) -> Answer[ListedApiKeyPag
 async def revoke(call: Call, query: TenantQuery) -> Answer[None]:
     """Revoke an API key, at once."""
     tenant_id = _tenant_of_keys(call.principal, query.tenant_id)
-    await call.services.access.revoke(tenant_id, call.path_id)
+    await call.services.access.revoke(tenant_id, call.path_id, by=call.principal.key_id)
     return NOTHING
 
 

@@ -72,7 +72,11 @@ async def create(call: Call, body: CreateWebhookSubscriptionRequest) -> Answer[W
         request_key = f"{call.principal.key_id}:{key}"
         request = IdempotentRequest(request_key, asked, lambda made: encode(_with_secret(made)))
     created = await call.services.subscriptions.create(
-        tenant_id, wish_of_request(body), secret=body.secret, request=request
+        tenant_id,
+        wish_of_request(body),
+        secret=body.secret,
+        request=request,
+        by=call.principal.key_id,
     )
     if isinstance(created, IdempotentAnswer):
         answer = created.answer
@@ -138,6 +142,7 @@ async def change(
         call.path_id,
         lambda wish: reworded(wish, body),
         precondition=precondition(call.headers),
+        by=call.principal.key_id,
     )
     return _answer(record)
 
@@ -148,6 +153,7 @@ async def delete(call: Call, query: TenantQuery) -> Answer[None]:
         call.tenant(query),
         call.path_id,
         precondition=precondition(call.headers),
+        by=call.principal.key_id,
     )
     return NOTHING
 
@@ -155,19 +161,22 @@ async def delete(call: Call, query: TenantQuery) -> Answer[None]:
 async def pause(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Hold deliveries back. New events still create deliveries, which wait."""
     tenant_id = call.tenant(query)
-    return _answer(await call.services.subscriptions.pause(tenant_id, call.path_id))
+    verb, by = call.services.subscriptions.pause, call.principal.key_id
+    return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
 async def resume(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Send again, and forget the endpoint's failures."""
     tenant_id = call.tenant(query)
-    return _answer(await call.services.subscriptions.resume(tenant_id, call.path_id))
+    verb, by = call.services.subscriptions.resume, call.principal.key_id
+    return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
 async def disable(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     """Switch a subscription off. Its unfinished deliveries become dead letters."""
     tenant_id = call.tenant(query)
-    return _answer(await call.services.subscriptions.disable(tenant_id, call.path_id))
+    verb, by = call.services.subscriptions.disable, call.principal.key_id
+    return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
 async def verify(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
@@ -179,13 +188,16 @@ async def verify(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     proven already is not asked again.
     """
     tenant_id = call.tenant(query)
-    return _answer(await call.services.trials.verify(tenant_id, call.path_id))
+    verb, by = call.services.trials.verify, call.principal.key_id
+    return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
 async def show_secrets(call: Call, query: TenantQuery) -> Answer[ShownSecrets]:
     """Get the secrets that sign at this moment."""
     tenant_id = call.tenant(query)
-    secrets = await call.services.subscriptions.secrets(tenant_id, call.path_id)
+    secrets = await call.services.subscriptions.secrets(
+        tenant_id, call.path_id, by=call.principal.key_id
+    )
     return Answer(ShownSecrets(secrets=[shown_secret(one) for one in secrets]), (NO_STORE,))
 
 
@@ -198,6 +210,7 @@ async def rotate_secret(
         call.path_id,
         secret=body.secret,
         overlap_seconds=body.overlap_seconds,
+        by=call.principal.key_id,
     )
     return Answer(shown_rotation(rotated), (NO_STORE,))
 
@@ -233,7 +246,9 @@ async def replay(
         since_ms=moment_ms("since", body.since),
         until_ms=moment_ms("until", body.until),
     )
-    begun = await call.services.replays.replay_many(scope, is_dry_run=body.dry_run)
+    begun = await call.services.replays.replay_many(
+        scope, is_dry_run=body.dry_run, by=call.principal.key_id
+    )
     return Answer(begun_replay(begun))
 
 

@@ -12,12 +12,28 @@ from tidings.cli.command import command, group, load_settings
 from tidings.cli.output import CommandFailed, ExitCode, Screen
 from tidings.cli.unbuilt import refuse_unbuilt
 
-app = group("Migrate, check and back up the database.")
+app = group("Migrate, check, look into and back up the database.")
 
 _DataDir = Annotated[Path | None, typer.Option(help="The data directory; else TIDINGS_DATA_DIR.")]
 _Database = Annotated[
     str | None, typer.Option(metavar="URL", help="The database; else TIDINGS_DATABASE_URL.")
 ]
+_AUDIT_COLUMNS = {
+    "at": "at",
+    "by": "byKeyId",
+    "action": "action",
+    "tenant": "tenantId",
+    "object": "objectId",
+    "before": "before",
+    "after": "after",
+}
+_KEY_COLUMNS = {
+    "key": "keyId",
+    "name": "name",
+    "tenant": "tenantId",
+    "expires at": "expiresAt",
+    "last used at": "lastUsedAt",
+}
 _PRIVATE = 0o077
 """The umask under which nobody else may read what is made."""
 
@@ -71,6 +87,37 @@ def backup(
         maintenance.backup(path, to, progress.reached)
     screen.line(f"{path} is backed up to {to}.")
     screen.value({"database": str(path), "backup": str(to)})
+
+
+@command(app, "audit")
+def audit(
+    screen: Screen,
+    *,
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    database: _Database = None,
+    data_dir: _DataDir = None,
+) -> None:
+    """Show who changed what, newest first. It may run beside the server."""
+    from tidings.storage.sqlite import maintenance
+
+    path = _existing(database, data_dir)
+    with _our_words():
+        records = maintenance.audit(path, tenant_id=tenant, limit=limit)
+    screen.value({"items": records})
+    screen.table(records, _AUDIT_COLUMNS)
+
+
+@command(app, "keys")
+def keys(screen: Screen, *, database: _Database = None, data_dir: _DataDir = None) -> None:
+    """Show when each API key was last used, to a minute. It may run beside the server."""
+    from tidings.storage.sqlite import maintenance
+
+    path = _existing(database, data_dir)
+    with _our_words():
+        found = maintenance.keys(path)
+    screen.value({"items": found})
+    screen.table(found, _KEY_COLUMNS)
 
 
 @command(app, "copy")

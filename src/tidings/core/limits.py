@@ -28,6 +28,8 @@ HOPS_MAX: Final = 8
 QUOTA_BURST_SECONDS: Final = 10
 """A key or tenant that was quiet may do at once what it may do in this time."""
 BACKLOG_RETRY_AFTER_SECONDS: Final = 10
+AUDIT_DAYS: Final = 365
+"""How long it is kept who changed what."""
 
 # Trials: challenges and tests, which are sent outside of any delivery because somebody asks for it.
 # What a tenant may have sent in a minute may go at once.

@@ -91,7 +91,10 @@ class Maintenance:
             await asyncio.sleep(_BREATH_SECONDS)
 
     async def retain(self) -> None:
-        """Expire what is unfinished a day before its event goes, then delete old events."""
+        """Expire what is unfinished a day before its event goes, then delete old events.
+
+        Audit records have their own time.
+        """
         now_ms = self._clock.now_ms()
         oldest_ms = now_ms - self._retention_ms
         expiring_ms = oldest_ms + min(_EXPIRES_BEFORE_RETENTION_MS, self._retention_ms // 2)
@@ -102,6 +105,11 @@ class Maintenance:
         )
         await _until_nothing_is_left(
             lambda: self._store.delete_expired(accepted_before_ms=oldest_ms, limit=_ROWS_AT_ONCE)
+        )
+        await _until_nothing_is_left(
+            lambda: self._store.delete_audit_records(
+                recorded_before_ms=now_ms - limits.AUDIT_DAYS * _DAY_MS, limit=_ROWS_AT_ONCE
+            )
         )
 
     async def audit(self) -> None:

@@ -2,10 +2,13 @@
 
 A key is a long random text of which only a hash is stored. All of them are held in memory, so a
 look-up costs a hash and nothing else, and what a commit says about keys holds from that moment on.
+When a key was last used is put down once a minute, for all keys at once.
 """
 
+import asyncio
 import base64
 import hashlib
+import logging
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,6 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from tidings.core import limits
+from tidings.core.audit import NOBODY
 from tidings.core.grammar import ALL_TENANTS, DEFAULT_TENANT, public_id_fault
 from tidings.core.rate import Rates
 from tidings.core.refusals import (
@@ -25,10 +29,12 @@ from tidings.core.refusals import (
 )
 from tidings.ports.clock import Chance, Clock
 from tidings.ports.records import ApiKey
-from tidings.ports.store import Committed, Store
+from tidings.ports.store import Committed, Store, StoreUnavailable
 
 KEY_PREFIX: Final = "tidings_"
 _KEY_BYTES: Final = 32
+_USES_SECONDS: Final = 60.0
+_LOG = logging.getLogger(__name__)
 
 
 class Scope(StrEnum):
@@ -115,6 +121,7 @@ class Access:
         self._by_hash: dict[bytes, ApiKey] = {}
         self._principals: dict[bytes, Principal] = {}
         self._hashes: dict[str, bytes] = {}
+        self._used_at_ms: dict[str, int] = {}
 
     async def load(self) -> None:
         """Read all keys, and follow what commits do to them from here on."""
@@ -137,9 +144,11 @@ class Access:
         principal = self._principals.get(key_hash)
         if principal is None:
             raise Unauthorized("the API key is not known here")
+        now_ms = self._clock.now_ms()
         expires_at_ms = self._by_hash[key_hash].expires_at_ms
-        if expires_at_ms is not None and expires_at_ms <= self._clock.now_ms():
+        if expires_at_ms is not None and expires_at_ms <= now_ms:
             raise Unauthorized("the API key has expired")
+        self._used_at_ms[principal.key_id] = now_ms
         if self._rates is not None:
             wait_ms = self._rates.take(principal.key_id, self._clock.monotonic_ms())
             if wait_ms > 0:
@@ -194,7 +203,7 @@ class Access:
             now_ms,
             expires_at_ms,
         )
-        await self._store.create_api_key(key)
+        await self._store.create_api_key(key, by=principal.key_id)
         return key, text
 
     async def admit_administrator(self, text: str | None = None) -> str:
@@ -220,9 +229,30 @@ class Access:
         """Keys, newest first; `tenant_id` None means all."""
         return await self._store.list_api_keys(tenant_id, before=before, limit=limit)
 
-    async def revoke(self, tenant_id: str | None, key_id: str) -> None:
+    async def revoke(self, tenant_id: str | None, key_id: str, *, by: str = NOBODY) -> None:
         """Forget a key, at once; with a `tenant_id` only one of that tenant. Raises `NotFound`."""
-        await self._store.revoke_api_key(tenant_id, key_id)
+        now_ms = self._clock.now_ms()
+        await self._store.revoke_api_key(tenant_id, key_id, now_ms=now_ms, by=by)
+
+    async def run(self) -> None:
+        """Put down now and then when keys were last used, for ever."""
+        while True:
+            await asyncio.sleep(_USES_SECONDS)
+            try:
+                await self.note_uses()
+            except StoreUnavailable as fault:
+                _LOG.warning("the use of keys waits for the store: %s", fault)
+
+    async def note_uses(self) -> None:
+        """Put down when keys were last used. Raises `StoreUnavailable`; then nothing is lost."""
+        used, self._used_at_ms = self._used_at_ms, {}
+        if not used:
+            return
+        try:
+            await self._store.note_key_uses(used)
+        except StoreUnavailable:
+            self._used_at_ms = used | self._used_at_ms
+            raise
 
     def _follow(self, committed: Committed) -> None:
         for key in committed.keys:

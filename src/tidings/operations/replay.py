@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tidings.core.audit import NOBODY
 from tidings.core.delivery import DeliveryStatus
 from tidings.core.refusals import AttemptInFlight, InvalidState, NotFound
 from tidings.operations.inspection import check_patterns
@@ -67,7 +68,12 @@ class Replays:
         return await self._store.get_delivery(tenant_id, delivery_id)
 
     async def replay_event(
-        self, tenant_id: str, event_id: str, *, subscription_id: str | None = None
+        self,
+        tenant_id: str,
+        event_id: str,
+        *,
+        subscription_id: str | None = None,
+        by: str = NOBODY,
     ) -> int:
         """Deliver an event again to one subscription or all matching; answers how many began.
 
@@ -79,9 +85,12 @@ class Replays:
             event_id,
             subscription_id=subscription_id,
             now_ms=self._clock.now_ms(),
+            by=by,
         )
 
-    async def replay_many(self, scope: ReplayScope, *, is_dry_run: bool = False) -> Begun:
+    async def replay_many(
+        self, scope: ReplayScope, *, is_dry_run: bool = False, by: str = NOBODY
+    ) -> Begun:
         """Begin a replay in bulk, which the engine carries out; or only count what it would do.
 
         Raises `ValidationFailed` for bad patterns, `NotFound` for an unknown subscription, and
@@ -99,12 +108,13 @@ class Replays:
             return Begun(None, total)
         now_ms = self._clock.now_ms()
         replay_id = self._chance.new_id("rpl", now_ms)
-        await self._store.start_replay(Replay(replay_id, scope, total, now_ms))
+        await self._store.start_replay(Replay(replay_id, scope, total, now_ms), by=by)
         return Begun(replay_id, total)
 
-    async def erase_event_data(self, tenant_id: str, event_id: str) -> None:
+    async def erase_event_data(self, tenant_id: str, event_id: str, *, by: str = NOBODY) -> None:
         """Erase an event's body for good and cancel what is unfinished. Raises `NotFound`."""
-        await self._store.erase_event_data(tenant_id, event_id, now_ms=self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._store.erase_event_data(tenant_id, event_id, now_ms=now_ms, by=by)
 
     def _check_not_in_flight(self, delivery_id: str) -> None:
         if self._is_in_flight(delivery_id):

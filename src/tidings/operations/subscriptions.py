@@ -1,7 +1,8 @@
 """Subscriptions: create, change, delete, pause, resume and disable.
 
 A change is a pure function that runs inside the store's transaction. When it answers the very same
-object, nothing is written and the version stays.
+object, nothing is written and the version stays. `by` is the id of the key that asks, for the
+audit record.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Final
 
 from tidings.core import limits
 from tidings.core.addresses import AddressRules
+from tidings.core.audit import NOBODY
 from tidings.core.refusals import IdempotencyKeyReused
 from tidings.core.subscription import Change, SigningSecret, Subscription, touched, turned
 from tidings.core.verification import Verification, unproven
@@ -78,6 +80,7 @@ class Subscriptions:
         *,
         secret: str | None = None,
         request: IdempotentRequest | None = None,
+        by: str = NOBODY,
     ) -> Subscription | IdempotentAnswer:
         """Store a new subscription, or find how the same request was answered before.
 
@@ -107,7 +110,10 @@ class Subscriptions:
             answer = IdempotentAnswer(request.fingerprint, request.answer_of(subscription))
             idempotency = (request.key, answer)
         earlier = await self._store.create_subscription(
-            subscription, quota=self._rules.subscriptions_max, idempotency=idempotency
+            subscription,
+            quota=self._rules.subscriptions_max,
+            idempotency=idempotency,
+            by=by,
         )
         if request is None or earlier is None:
             return subscription
@@ -122,6 +128,7 @@ class Subscriptions:
         reword: Callable[[Wish], Wish],
         *,
         precondition: Precondition = no_precondition,
+        by: str = NOBODY,
     ) -> SubscriptionRecord:
         """Put another wish in place of the present one. Another callback URL is not proven yet.
 
@@ -140,7 +147,7 @@ class Subscriptions:
             is_elsewhere = wish.callback_url != before.callback_url
             return unproven(new, self._rules.verification) if is_elsewhere else new
 
-        return await self._store.change_subscription(tenant_id, subscription_id, changed)
+        return await self._store.change_subscription(tenant_id, subscription_id, changed, by=by)
 
     async def delete(
         self,
@@ -148,6 +155,7 @@ class Subscriptions:
         subscription_id: str,
         *,
         precondition: Precondition = no_precondition,
+        by: str = NOBODY,
     ) -> None:
         """Delete a subscription. Raises `NotFound` and `PreconditionFailed`."""
         now_ms = self._clock.now_ms()
@@ -157,19 +165,25 @@ class Subscriptions:
             gone = turned(old, Change.DELETE, now_ms=now_ms)
             return replace(gone, secrets=(), headers=())
 
-        await self._store.change_subscription(tenant_id, subscription_id, deleted)
+        await self._store.change_subscription(tenant_id, subscription_id, deleted, by=by)
 
-    async def pause(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+    async def pause(
+        self, tenant_id: str, subscription_id: str, *, by: str = NOBODY
+    ) -> SubscriptionRecord:
         """Hold its deliveries back. Raises `NotFound` and `InvalidState`."""
-        return await self._turn(tenant_id, subscription_id, Change.PAUSE)
+        return await self._turn(tenant_id, subscription_id, Change.PAUSE, by)
 
-    async def resume(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+    async def resume(
+        self, tenant_id: str, subscription_id: str, *, by: str = NOBODY
+    ) -> SubscriptionRecord:
         """Send again, and forget its failures. Raises `NotFound` and `InvalidState`."""
-        return await self._turn(tenant_id, subscription_id, Change.RESUME)
+        return await self._turn(tenant_id, subscription_id, Change.RESUME, by)
 
-    async def disable(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+    async def disable(
+        self, tenant_id: str, subscription_id: str, *, by: str = NOBODY
+    ) -> SubscriptionRecord:
         """Switch it off; what is unfinished becomes dead letters. Raises `NotFound`."""
-        return await self._turn(tenant_id, subscription_id, Change.DISABLE)
+        return await self._turn(tenant_id, subscription_id, Change.DISABLE, by)
 
     async def rotate(
         self,
@@ -178,6 +192,7 @@ class Subscriptions:
         *,
         secret: str | None = None,
         overlap_seconds: int = limits.SECRET_OVERLAP_SECONDS_DEFAULT,
+        by: str = NOBODY,
     ) -> Rotated:
         """Sign with a new secret from now on, and with the old ones until their overlap ends.
 
@@ -191,18 +206,25 @@ class Subscriptions:
             secrets = rotated(old.secrets, fresh, overlap_seconds=overlap_seconds, now_ms=now_ms)
             return touched(replace(old, secrets=secrets), now_ms)
 
-        await self._store.change_subscription(tenant_id, subscription_id, changed)
+        await self._store.change_subscription(tenant_id, subscription_id, changed, by=by)
         return Rotated(fresh, now_ms + overlap_seconds * 1_000)
 
-    async def secrets(self, tenant_id: str, subscription_id: str) -> tuple[SigningSecret, ...]:
-        """The secrets that sign at this moment, newest first. Raises `NotFound`."""
+    async def secrets(
+        self, tenant_id: str, subscription_id: str, *, by: str = NOBODY
+    ) -> tuple[SigningSecret, ...]:
+        """The secrets that sign at this moment, newest first. Raises `NotFound`.
+
+        That they were shown is put down before they are.
+        """
+        now_ms = self._clock.now_ms()
+        await self._store.note_secrets_read(tenant_id, subscription_id, now_ms=now_ms, by=by)
         record = await self._store.get_subscription(tenant_id, subscription_id)
-        return record.subscription.live_secrets(self._clock.now_ms())
+        return record.subscription.live_secrets(now_ms)
 
     async def _turn(
-        self, tenant_id: str, subscription_id: str, change: Change
+        self, tenant_id: str, subscription_id: str, change: Change, by: str
     ) -> SubscriptionRecord:
         now_ms = self._clock.now_ms()
         return await self._store.change_subscription(
-            tenant_id, subscription_id, lambda old: turned(old, change, now_ms=now_ms)
+            tenant_id, subscription_id, lambda old: turned(old, change, now_ms=now_ms), by=by
         )

@@ -41,5 +41,8 @@ class Tenants:
         is_unfinished = True
         while is_unfinished:
             is_unfinished = await self._store.erase_tenant(
-                tenant_id, now_ms=self._clock.now_ms(), limit=_ROWS_AT_ONCE
+                tenant_id,
+                now_ms=self._clock.now_ms(),
+                limit=_ROWS_AT_ONCE,
+                by=principal.key_id,
             )

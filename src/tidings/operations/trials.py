@@ -12,6 +12,7 @@ from typing import Final
 
 from tidings.core import limits
 from tidings.core.attempt import Attempt, ErrorClass, Outcome
+from tidings.core.audit import NOBODY
 from tidings.core.event import frozen_body
 from tidings.core.pattern import event_type_fault
 from tidings.core.refusals import Fault, InvalidState, RateLimited, Unavailable, ValidationFailed
@@ -102,7 +103,9 @@ class Trials:
             raise InvalidState(f"the subscription is {record.subscription.status}")
         return await self._sent(record.subscription, event_type, data, self._tests)
 
-    async def verify(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
+    async def verify(
+        self, tenant_id: str, subscription_id: str, *, by: str = NOBODY
+    ) -> SubscriptionRecord:
         """Have an endpoint prove that it wants events; its subscription is active then.
 
         A fresh challenge is sent unless the present callback URL is proven already, or proofs are
@@ -115,13 +118,13 @@ class Trials:
         status_after(subscription.status, Change.VERIFY)
         if self._verification is Verification.OFF:
             now_ms = self._clock.now_ms()
-            return await self._change(subscription, lambda old: excused(old, now_ms=now_ms))
+            return await self._change(subscription, lambda old: excused(old, now_ms=now_ms), by)
         if subscription.verified_at_ms is not None:
             return record
         await self._challenge(subscription)
         now_ms = self._clock.now_ms()
         return await self._change(
-            subscription, lambda old: proven(old, subscription.callback_url, now_ms=now_ms)
+            subscription, lambda old: proven(old, subscription.callback_url, now_ms=now_ms), by
         )
 
     async def _challenge(self, subscription: Subscription) -> None:
@@ -159,8 +162,11 @@ class Trials:
             trials.end(host)
 
     async def _change(
-        self, subscription: Subscription, change: Callable[[Subscription], Subscription]
+        self,
+        subscription: Subscription,
+        change: Callable[[Subscription], Subscription],
+        by: str,
     ) -> SubscriptionRecord:
         return await self._store.change_subscription(
-            subscription.tenant_id, subscription.subscription_id, change
+            subscription.tenant_id, subscription.subscription_id, change, by=by
         )

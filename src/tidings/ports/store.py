@@ -14,12 +14,14 @@ from typing import Protocol
 import msgspec
 
 from tidings.core.attempt import Attempt
+from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.event import AcceptResult, Event, NewEvent
 from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
 from tidings.core.subscription import DisabledReason, Subscription
+from tidings.ports.configuration import ConfigurationStore
 from tidings.ports.records import (
     ApiKey,
     DeliveryFilter,
@@ -27,14 +29,11 @@ from tidings.ports.records import (
     EventFilter,
     EventPage,
     EventRecord,
-    IdempotentAnswer,
     LifecycleFact,
     QueuePage,
     Replay,
     ReplayScope,
     StoredBody,
-    SubscriptionFilter,
-    SubscriptionRecord,
 )
 
 
@@ -83,7 +82,8 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     them back. A step of a replay in bulk has its rows in `arrived` and itself in `replays`.
     `filter_outcomes` counts what content filters said to new events. `newest_event_seq` is that of
     the last new event, 0 if there is none. `has_erased`: bodies of events were erased on request,
-    and whoever holds any for others to see forgets them.
+    and whoever holds any for others to see forgets them. `audited` are the audit records that were
+    written with it.
     """
 
     subscriptions: Sequence[Subscription] = ()
@@ -98,84 +98,11 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     filter_outcomes: Mapping[FilterOutcome, int] = {}
     newest_event_seq: int = 0
     has_erased: bool = False
+    audited: Sequence[AuditRecord] = ()
 
 
 LifecycleData = Callable[[LifecycleFact], bytes]
 """Writes the `data` of a lifecycle event, a JSON object. Pure: it runs inside transactions."""
-
-
-class ConfigurationStore(Protocol):
-    """Subscriptions, keys, tenants: little, changed seldom, kept in memory by others."""
-
-    async def load_subscriptions(self) -> list[SubscriptionRecord]:
-        """All that are not deleted, and the deleted ones that still have unfinished deliveries."""
-        ...
-
-    async def load_api_keys(self) -> list[ApiKey]:
-        """All that are not revoked."""
-        ...
-
-    async def create_subscription(
-        self,
-        subscription: Subscription,
-        *,
-        quota: int,
-        idempotency: tuple[str, IdempotentAnswer] | None = None,
-    ) -> IdempotentAnswer | None:
-        """Store a new subscription. Raises `QuotaExceeded` when the tenant has `quota` of them.
-
-        With an idempotency key that was used within 24 hours nothing is stored, and the answer
-        given then is returned for the caller to compare; else None.
-        """
-        ...
-
-    async def change_subscription(
-        self,
-        tenant_id: str,
-        subscription_id: str,
-        change: Callable[[Subscription], Subscription],
-    ) -> SubscriptionRecord:
-        """Apply a pure function to a subscription. Raises `NotFound`, and what `change` raises.
-
-        Returning the very same object changes nothing. A status that leaves `disabled`, and a
-        resume, reset the endpoint's health.
-        """
-        ...
-
-    async def get_subscription(self, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
-        """One that is not deleted. Raises `NotFound`."""
-        ...
-
-    async def list_subscriptions(
-        self, wanted: SubscriptionFilter, *, before: str | None, limit: int
-    ) -> list[SubscriptionRecord]:
-        """Newest first, those with an id below `before`."""
-        ...
-
-    async def create_api_key(self, key: ApiKey) -> None:
-        """Store a new key."""
-        ...
-
-    async def list_api_keys(
-        self, tenant_id: str | None, *, before: str | None, limit: int
-    ) -> list[ApiKey]:
-        """Newest first; `tenant_id` None means all."""
-        ...
-
-    async def revoke_api_key(self, tenant_id: str | None, key_id: str) -> None:
-        """Forget a key. Raises `NotFound`; with a `tenant_id` also for other tenants' keys."""
-        ...
-
-    async def list_tenants(self, *, before: str | None, limit: int) -> list[tuple[str, int]]:
-        """Tenants with the moment they were first seen, in descending order of their ids."""
-        ...
-
-    async def erase_tenant(self, tenant_id: str, *, now_ms: int, limit: int) -> bool:
-        """Erase up to `limit` rows of everything a tenant has; True while more is left.
-
-        The first call deletes its subscriptions and keys. Raises `NotFound` for an unknown tenant.
-        """
-        ...
 
 
 class EventStore(Protocol):
@@ -203,7 +130,9 @@ class EventStore(Protocol):
         """Newest first, those with a `seq` below `before`."""
         ...
 
-    async def erase_event_data(self, tenant_id: str, event_id: str, *, now_ms: int) -> None:
+    async def erase_event_data(
+        self, tenant_id: str, event_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """Erase the body for good and cancel what is unfinished. Raises `NotFound`."""
         ...
 
@@ -332,7 +261,13 @@ class DeliveryStore(Protocol):
         ...
 
     async def replay_event(
-        self, tenant_id: str, event_id: str, *, subscription_id: str | None, now_ms: int
+        self,
+        tenant_id: str,
+        event_id: str,
+        *,
+        subscription_id: str | None,
+        now_ms: int,
+        by: str = NOBODY,
     ) -> int:
         """Deliver an event again: to one subscription, even if it never matched, or to all.
 
@@ -345,7 +280,7 @@ class DeliveryStore(Protocol):
         """How many deliveries a replay would begin."""
         ...
 
-    async def start_replay(self, replay: Replay) -> None:
+    async def start_replay(self, replay: Replay, *, by: str = NOBODY) -> None:
         """Store a replay in bulk, to be carried out in steps."""
         ...
 

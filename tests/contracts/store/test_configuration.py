@@ -145,8 +145,8 @@ async def test_keys_are_stored_listed_and_revoked(filled: Filled) -> None:
     assert await filled.store.list_api_keys(None, before=None, limit=9) == [mine, everywhere]
     assert await filled.store.list_api_keys(TENANT, before=None, limit=9) == [mine]
     with pytest.raises(NotFound):
-        await filled.store.revoke_api_key(TENANT, "key_1")
-    await filled.store.revoke_api_key(None, "key_1")
+        await filled.store.revoke_api_key(TENANT, "key_1", now_ms=NOW_MS)
+    await filled.store.revoke_api_key(None, "key_1", now_ms=NOW_MS)
     assert await filled.store.load_api_keys() == [mine]
     assert [key for changes in filled.told for key in changes.revoked_key_ids] == ["key_1"]
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 
-from tidings.core import limits
+from tidings.core import audit, limits
+from tidings.core.audit import NOBODY
 from tidings.core.health import HEALTHY
 from tidings.core.lifecycle import LifecycleType, change_told
 from tidings.core.subscription import Subscription
 from tidings.ports.records import SubscriptionRecord
 from tidings.storage.sealing import Sealer
+from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.health import write_health
 from tidings.storage.sqlite.statements import fetch_all, fetch_one
 from tidings.storage.sqlite.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
@@ -19,6 +21,8 @@ def change_record(
     sealer: Sealer,
     record: SubscriptionRecord,
     change: Callable[[Subscription], Subscription],
+    *,
+    by: str = NOBODY,
 ) -> SubscriptionRecord:
     """Apply a pure function to a stored subscription; the very same object changes nothing."""
     old = record.subscription
@@ -30,6 +34,7 @@ def change_record(
         health = HEALTHY
         write_health(tx.db, [(new.subscription_id, HEALTHY)])
     put_subscription(tx, sealer, new)
+    write_audit(tx, audit.changed(old, new, by), new.updated_at_ms)
     changed = SubscriptionRecord(new, health)
     tx.tellings.append(_telling_of(tx, record, changed))
     return changed

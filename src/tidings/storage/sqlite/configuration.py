@@ -5,7 +5,8 @@ from collections.abc import Callable
 import apsw
 import msgspec
 
-from tidings.core import limits
+from tidings.core import audit, limits
+from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.health import HEALTHY
 from tidings.core.identifier import lowest_id
 from tidings.core.lifecycle import LifecycleType
@@ -19,6 +20,7 @@ from tidings.ports.records import (
     SubscriptionRecord,
 )
 from tidings.storage.sealing import Sealer
+from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.changes import change_record, put_subscription
 from tidings.storage.sqlite.rows import Row
@@ -44,10 +46,13 @@ class SqliteConfiguration(SqliteBase):
         *,
         quota: int,
         idempotency: tuple[str, IdempotentAnswer] | None = None,
+        by: str = NOBODY,
     ) -> IdempotentAnswer | None:
         """See `ConfigurationStore`."""
         return await self.write(
-            lambda tx: _create_subscription(tx, self.sealer, subscription, quota, idempotency)
+            lambda tx: _create_subscription(
+                tx, self.sealer, subscription, quota, idempotency, by=by
+            )
         )
 
     async def change_subscription(
@@ -55,12 +60,14 @@ class SqliteConfiguration(SqliteBase):
         tenant_id: str,
         subscription_id: str,
         change: Callable[[Subscription], Subscription],
+        *,
+        by: str = NOBODY,
     ) -> SubscriptionRecord:
         """See `ConfigurationStore`."""
 
         def write(tx: Transaction) -> SubscriptionRecord:
             record = _get(tx.db, self.sealer, tenant_id, subscription_id)
-            return change_record(tx, self.sealer, record, change)
+            return change_record(tx, self.sealer, record, change, by=by)
 
         return await self.write(write)
 
@@ -88,12 +95,12 @@ class SqliteConfiguration(SqliteBase):
         """See `ConfigurationStore`."""
         return await self.read(lambda db: [_key_of(row) for row in fetch_all(db, f"{_KEY_SELECT}")])
 
-    async def create_api_key(self, key: ApiKey) -> None:
+    async def create_api_key(self, key: ApiKey, *, by: str = NOBODY) -> None:
         """See `ConfigurationStore`."""
 
         def write(tx: Transaction) -> None:
             tx.db.execute(
-                "INSERT INTO api_key VALUES (?,?,?,?,?,?,?)",
+                "INSERT INTO api_key VALUES (?,?,?,?,?,?,?,NULL)",
                 (
                     key.key_id,
                     key.key_hash,
@@ -107,6 +114,7 @@ class SqliteConfiguration(SqliteBase):
             if key.tenant_id is not None:
                 note_tenant(tx, key.tenant_id, key.created_at_ms)
             tx.keys.append(key)
+            write_audit(tx, key_created(key, by), key.created_at_ms)
 
         await self.write(write)
 
@@ -121,19 +129,22 @@ class SqliteConfiguration(SqliteBase):
         rows = await self.read(lambda db: fetch_all(db, sql, (tenant_id, before, limit)))
         return [_key_of(row) for row in rows]
 
-    async def revoke_api_key(self, tenant_id: str | None, key_id: str) -> None:
+    async def revoke_api_key(
+        self, tenant_id: str | None, key_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """See `ConfigurationStore`."""
 
         def write(tx: Transaction) -> None:
             gone = fetch_all(
                 tx.db,
                 "DELETE FROM api_key WHERE key_id = ?1 AND (?2 IS NULL OR tenant_id = ?2)"
-                " RETURNING key_id",
+                " RETURNING tenant_id",
                 (key_id, tenant_id),
             )
             if not gone:
                 raise NotFound("there is no such API key")
             tx.revoked_key_ids.append(key_id)
+            write_audit(tx, AuditRecord("api_key.revoked", by, gone[0][0], key_id), now_ms)
 
         await self.write(write)
 
@@ -159,6 +170,8 @@ def _create_subscription(
     subscription: Subscription,
     quota: int,
     idempotency: tuple[str, IdempotentAnswer] | None,
+    *,
+    by: str,
 ) -> IdempotentAnswer | None:
     now_ms = subscription.created_at_ms
     if idempotency is not None:
@@ -202,6 +215,7 @@ def _create_subscription(
             record=SubscriptionRecord(subscription, HEALTHY),
         )
     )
+    write_audit(tx, audit.created(subscription, by), now_ms)
     return None
 
 
@@ -243,6 +257,12 @@ def _conditions(
 _KEY_SELECT = (
     "SELECT key_id, key_hash, name, scopes, tenant_id, created_at_ms, expires_at_ms FROM api_key"
 )
+
+
+def key_created(key: ApiKey, by: str) -> AuditRecord:
+    """The audit record of a new key."""
+    told = {"name": key.name, "scopes": key.scopes, "expires_at_ms": key.expires_at_ms}
+    return AuditRecord("api_key.created", by, key.tenant_id, key.key_id, None, told)
 
 
 def _key_of(row: Row) -> ApiKey:

@@ -6,6 +6,7 @@ from typing import Any
 import apsw
 
 from tidings.core import limits
+from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.content_filter import EventData
 from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.event import (
@@ -24,6 +25,7 @@ from tidings.core.subscription import Subscription
 from tidings.ports.clock import Chance
 from tidings.ports.records import EventFilter, EventRecord, StoredBody
 from tidings.ports.store import StoreUnavailable
+from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.endings import end_rows
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of, delivery_row
@@ -86,7 +88,9 @@ class SqliteEvents(SqliteBase):
         rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
         return [EventRecord(*row) for row in rows]
 
-    async def erase_event_data(self, tenant_id: str, event_id: str, *, now_ms: int) -> None:
+    async def erase_event_data(
+        self, tenant_id: str, event_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """See `EventStore`."""
 
         def write(tx: Transaction) -> None:
@@ -97,6 +101,7 @@ class SqliteEvents(SqliteBase):
                 tx.db, f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE event_seq = ?", (event.seq,)
             )
             end_rows(tx, [delivery_of(row) for row in rows], ending_of(Turn.DATA_ERASED), now_ms)
+            write_audit(tx, AuditRecord("event.data_erased", by, tenant_id, event_id), now_ms)
 
         await self.write(write)
 

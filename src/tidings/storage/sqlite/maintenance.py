@@ -1,14 +1,21 @@
-"""What an operator does to a database file: migrate it, check it, back it up."""
+"""What an operator does with a database file: migrate, check, look into and back it up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import apsw
+import msgspec
 
-from tidings.storage.sqlite.connection import ProcessLock, connect, our_words
+from tidings.core.identifier import seq_drawn_at_ms
+from tidings.core.timestamp import format_timestamp
+from tidings.ports.store import StoreUnavailable
+from tidings.storage.sqlite.connection import ProcessLock, Rows, connect, our_words
+from tidings.storage.sqlite.statements import fetch_all
 from tidings.storage.sqlite.store import migrate_file
 
 _PAGES_AT_ONCE = 256
+_KEY_MOMENTS = ("createdAt", "expiresAt", "lastUsedAt")
 
 
 def migrate(path: Path) -> list[str]:
@@ -38,6 +45,50 @@ def check(path: Path) -> list[str]:
     return faults
 
 
+def audit(path: Path, *, tenant_id: str | None, limit: int) -> list[dict[str, Any]]:
+    """The newest audit records as JSON shows them, newest first; `tenant_id` None means all."""
+    rows = _read(
+        path,
+        "SELECT seq, by_key_id, action, tenant_id, object_id, before, after FROM audit_record"
+        " WHERE ?1 IS NULL OR tenant_id = ?1 ORDER BY seq DESC LIMIT ?2",
+        (tenant_id, limit),
+    )
+    return [
+        {
+            "at": format_timestamp(seq_drawn_at_ms(seq)),
+            "byKeyId": by or None,
+            "action": action,
+            "tenantId": tenant,
+            "objectId": object_id,
+            "before": _members(before),
+            "after": _members(after),
+        }
+        for seq, by, action, tenant, object_id, before, after in rows
+    ]
+
+
+def keys(path: Path) -> list[dict[str, Any]]:
+    """All API keys with the moment at which each was last used, newest first."""
+    rows = _read(
+        path,
+        "SELECT key_id, name, scopes, tenant_id, created_at_ms, expires_at_ms, last_used_at_ms"
+        " FROM api_key ORDER BY key_id DESC",
+    )
+    return [
+        {
+            "keyId": key_id,
+            "name": name,
+            "scopes": msgspec.json.decode(scopes),
+            "tenantId": tenant_id,
+            **{
+                member: None if at_ms is None else format_timestamp(at_ms)
+                for member, at_ms in zip(_KEY_MOMENTS, moments, strict=True)
+            },
+        }
+        for key_id, name, scopes, tenant_id, *moments in rows
+    ]
+
+
 def backup(path: Path, to: Path, progress: Callable[[int, int], None]) -> None:
     """Copy a database, also while it is in use; `progress` is told pages done and pages in all.
 
@@ -54,3 +105,27 @@ def backup(path: Path, to: Path, progress: Callable[[int, int], None]) -> None:
                 progress(copying.page_count - copying.remaining, copying.page_count)
         target.close()
     source.close()
+
+
+def _read(path: Path, sql: str, bindings: Sequence[Any] = ()) -> Rows:
+    """Read beside whoever works with the database. Raises `StoreUnavailable`."""
+    db = connect(path, reads_only=True)
+    try:
+        with our_words():
+            return fetch_all(db, sql, bindings)
+    except apsw.SQLError as fault:
+        raise StoreUnavailable(f"its tables are older than this program ({fault})") from fault
+    finally:
+        db.close()
+
+
+def _members(text: str | None) -> dict[str, Any] | None:
+    """The members of an object in an audit record, spelled as JSON spells them elsewhere."""
+    if text is None:
+        return None
+    return {_camel(name): value for name, value in msgspec.json.decode(text).items()}
+
+
+def _camel(name: str) -> str:
+    first, *more = name.split("_")
+    return first + "".join(word.capitalize() for word in more)

@@ -5,6 +5,7 @@ from typing import Any
 import apsw
 import msgspec
 
+from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.content_filter import EventData
 from tidings.core.delivery import DeliveryStatus
 from tidings.core.event import data_of
@@ -12,6 +13,7 @@ from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Subscription
 from tidings.ports.records import Replay, ReplayScope
+from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.events import find_event, insert_deliveries, new_delivery
 from tidings.storage.sqlite.rounds import (
@@ -45,7 +47,13 @@ class SqliteReplays(SqliteBase):
     """The replay part of the store port."""
 
     async def replay_event(
-        self, tenant_id: str, event_id: str, *, subscription_id: str | None, now_ms: int
+        self,
+        tenant_id: str,
+        event_id: str,
+        *,
+        subscription_id: str | None,
+        now_ms: int,
+        by: str = NOBODY,
     ) -> int:
         """See `DeliveryStore`."""
 
@@ -58,9 +66,13 @@ class SqliteReplays(SqliteBase):
                 wanting = tx.routing.wanting(tenant_id, event.event_type, data)
             else:
                 wanting = [_find_receiving(tx, tenant_id, subscription_id)]
-            return sum(
+            begun = sum(
                 self._begin(tx, one, event.seq, event.ordering_key, now_ms) for one in wanting
             )
+            told = {"subscription_id": subscription_id, "deliveries": begun}
+            record = AuditRecord("event.replayed", by, tenant_id, event_id, None, told)
+            write_audit(tx, record, now_ms)
+            return begun
 
         return await self.write(write)
 
@@ -119,7 +131,7 @@ class SqliteReplays(SqliteBase):
 
         return await self.read(read)
 
-    async def start_replay(self, replay: Replay) -> None:
+    async def start_replay(self, replay: Replay, *, by: str = NOBODY) -> None:
         """See `DeliveryStore`."""
 
         def write(tx: Transaction) -> None:
@@ -142,6 +154,11 @@ class SqliteReplays(SqliteBase):
                 ),
             )
             tx.replays.append(replay)
+            told = msgspec.structs.asdict(scope) | {"deliveries": replay.total}
+            record = AuditRecord(
+                "replay.started", by, scope.tenant_id, replay.replay_id, None, told
+            )
+            write_audit(tx, record, replay.created_at_ms)
 
         await self.write(write)
 

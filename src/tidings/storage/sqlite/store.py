@@ -10,6 +10,7 @@ import apsw
 from tidings.ports.clock import Chance
 from tidings.ports.store import Committed, LifecycleData
 from tidings.storage.sealing import CannotOpen, Sealer
+from tidings.storage.sqlite.audit import SqliteAudit
 from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
 from tidings.storage.sqlite.connection import (
     ProcessLock,
@@ -46,6 +47,7 @@ class SqliteStore(
     SqliteDeliveries,
     SqliteReplays,
     SqliteRetention,
+    SqliteAudit,
 ):
     """The store port on one SQLite database. `open_store` makes it for a file."""
 

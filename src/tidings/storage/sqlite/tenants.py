@@ -1,7 +1,9 @@
 """Tenants in SQLite: they begin with the first thing that names them, and are erased as a whole."""
 
+from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.refusals import NotFound
 from tidings.core.subscription import Change, Status, Subscription, status_after
+from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, delivery_of
 from tidings.storage.sqlite.statements import fetch_all, fetch_one
@@ -26,21 +28,33 @@ class SqliteTenants(SqliteBase):
         rows = await self.read(lambda db: fetch_all(db, sql, (before, limit)))
         return [(row[0], row[1]) for row in rows]
 
-    async def erase_tenant(self, tenant_id: str, *, now_ms: int, limit: int) -> bool:
+    async def erase_tenant(
+        self, tenant_id: str, *, now_ms: int, limit: int, by: str = NOBODY
+    ) -> bool:
         """See `ConfigurationStore`."""
-        return await self.write(
-            lambda tx: _erase(tx, SubscriptionRows(tx.db, self.sealer), tenant_id, now_ms, limit)
-        )
+
+        def write(tx: Transaction) -> bool:
+            rows = SubscriptionRows(tx.db, self.sealer)
+            began, is_unfinished = _erase(tx, rows, tenant_id, now_ms, limit)
+            for is_true, action in ((began, "erasure_began"), (not is_unfinished, "erased")):
+                if is_true:
+                    # It belongs to no tenant, so that it outlives this one.
+                    record = AuditRecord(f"tenant.{action}", by, None, tenant_id)
+                    write_audit(tx, record, now_ms)
+            return is_unfinished
+
+        return await self.write(write)
 
 
 def _erase(
     tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: int, limit: int
-) -> bool:
+) -> tuple[bool, bool]:
+    """Erase a part; answers whether anything was alive until now, and whether more is left."""
     found = fetch_one(tx.db, "SELECT 1 FROM tenant WHERE tenant_id = ?", (tenant_id,))
     if found is None:
         raise NotFound("there is no such tenant")
     tx.has_erased = True
-    _silence(tx, rows, tenant_id, now_ms)
+    began = _silence(tx, rows, tenant_id, now_ms)
     left = limit - _erase_deliveries(tx, tenant_id, limit)
     for table, key in (
         ("finished_delivery", "delivery_id"),
@@ -48,9 +62,10 @@ def _erase(
         ("event_key", "event_key"),
         ("idempotent_request", "request_key"),
         ("replay", "replay_id"),
+        ("audit_record", "seq"),
     ):
         if left <= 0:
-            return True
+            return began, True
         if table == "finished_delivery":
             tx.db.execute(
                 "DELETE FROM attempt WHERE delivery_id IN (SELECT delivery_id"
@@ -65,7 +80,7 @@ def _erase(
         )
         left -= len(gone)
     if left <= 0:
-        return True
+        return began, True
     for table in ("signing_secret", "endpoint_health"):
         tx.db.execute(
             f"DELETE FROM {table} WHERE subscription_id IN"
@@ -74,10 +89,10 @@ def _erase(
         )
     tx.db.execute("DELETE FROM subscription WHERE tenant_id = ?", (tenant_id,))
     tx.db.execute("DELETE FROM tenant WHERE tenant_id = ?", (tenant_id,))
-    return False
+    return began, False
 
 
-def _silence(tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: int) -> None:
+def _silence(tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: int) -> bool:
     """Delete the subscriptions and keys, so that nothing new begins while the rest is erased."""
     live = fetch_all(
         tx.db,
@@ -95,6 +110,7 @@ def _silence(tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: in
         tx.db, "DELETE FROM api_key WHERE tenant_id = ? RETURNING key_id", (tenant_id,)
     )
     tx.revoked_key_ids.extend(row[0] for row in keys)
+    return bool(live or keys)
 
 
 def _deleted(subscription: Subscription, now_ms: int) -> Subscription:

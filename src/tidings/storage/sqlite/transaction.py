@@ -11,6 +11,7 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from tidings.core.audit import AuditRecord
 from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.identifier import next_seq
@@ -48,6 +49,7 @@ class Transaction:
 
     __slots__ = (
         "arrived",
+        "audited",
         "backlog",
         "bodies",
         "db",
@@ -88,6 +90,7 @@ class Transaction:
         self.tellings: list[Telling] = []
         self.newest_event_seq = 0
         self.has_erased = False
+        self.audited: list[AuditRecord] = []
 
     def next_seq(self, now_ms: int) -> int:
         """The next number in the order of commits."""
@@ -109,6 +112,7 @@ class Transaction:
             self.filter_outcomes,
             self.newest_event_seq,
             self.has_erased,
+            self.audited,
         )
         return Committed(*members) if any(members) else None
 
