@@ -19,6 +19,7 @@ from simulation.store import Limbo, VirtualReaders, VirtualWriter
 from simulation.virtual_loop import VirtualLoop
 from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import AddressRules
+from tidings.core.payload import Payloads
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
 from tidings.operations.inspection import Inspection
@@ -37,6 +38,7 @@ T = TypeVar("T")
 SUBSCRIPTIONS_MAX = 1_000
 _DRAIN_SECONDS = 5.0
 _PLENTY_BYTES = 1 << 40
+_PAYLOADS = Payloads("https://simulated.example", bytes(KEY_BYTES))
 
 
 @dataclass
@@ -146,7 +148,7 @@ class Process:
         around, store = self._surroundings, self.store
         plan, clock, chance = around.plan, around.clock, around.chance
         transport = VirtualTransport(around.network, self.life, self.crash)
-        sender = Sender(transport, clock, chance, version="simulated")
+        sender = Sender(transport, clock, chance, _PAYLOADS, version="simulated")
         self.engine = Engine(
             store,
             sender,

@@ -22,11 +22,13 @@ from tidings.api.bounded_http import BoundedHttp
 from tidings.api.services import ApiSettings, Services
 from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
+from tidings.core.payload import Payloads
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
 from tidings.key_files import read_or_make_key, write_private
 from tidings.operations.access import Access
 from tidings.operations.audit import log_audited
+from tidings.operations.event_data import EventDataReading
 from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import Publisher, PublishQuotas
@@ -132,7 +134,8 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         rest.push_async_callback(store.close)
         rules = _address_rules(settings, is_dev=is_dev)
         transport = await rest.enter_async_context(HttpTransport(rules))
-        sender = Sender(transport, clock, chance, version=__version__)
+        payloads = Payloads(settings.public_url, _derived(key, b"data addresses"))
+        sender = Sender(transport, clock, chance, payloads, version=__version__)
         engine = Engine(
             store,
             sender,
@@ -158,7 +161,7 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         yield Services(
             settings=ApiSettings(
                 public_url=settings.public_url,
-                cursor_key=hashlib.sha256(b"tidings cursors" + key).digest(),
+                cursor_key=_derived(key, b"cursors"),
                 version=__version__,
                 is_dev=is_dev,
                 event_bytes_max=settings.event_bytes_max,
@@ -168,6 +171,9 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
             subscriptions=Subscriptions(store, clock, chance, _subscription_rules(settings, rules)),
             trials=Trials(store, clock, chance, sender.trial, verification=settings.verification),
             inspection=Inspection(store),
+            event_data=EventDataReading(
+                store, clock, payloads, retention_days=settings.retention_days
+            ),
             replays=Replays(store, clock, chance, engine.is_in_flight),
             tenants=Tenants(store, clock),
             streams=_begin_streams(store, access, engine, rest),
@@ -253,6 +259,11 @@ async def _open_store(settings: Settings, key: bytes, chance: SystemChance) -> S
         chance=chance,
         lifecycle_data=lifecycle_data,
     )
+
+
+def _derived(key: bytes, purpose: bytes) -> bytes:
+    """A key of its own for a purpose, the same on all servers of one database."""
+    return hashlib.sha256(b"tidings " + purpose + key).digest()
 
 
 def _address_rules(settings: Settings, *, is_dev: bool) -> AddressRules:

@@ -70,6 +70,7 @@ TABLE: Final = (
         query=_PAGE + "status" + _SPAN, answer=_DELIVERY),
     Row("POST", "/events/{eventId}/replay", "deliveries:replay", "202 404 409",
         query="tenantId", body="subscriptionId tenantId", answer="eventId deliveries"),
+    Row("GET", "/events/{eventId}/data", "events:read", "200 404", query="tenantId signature"),
     Row("DELETE", "/events/{eventId}/data", "events:write", "204 404", query="tenantId"),
     Row("POST", "/webhook-subscriptions", "subscriptions:write", "201 429",
         body=f"eventType* callbackUrl* secret {_WISH} tenantId", answer=_SUBSCRIPTION,

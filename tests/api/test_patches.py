@@ -132,12 +132,6 @@ async def test_a_policy_that_is_incomplete_after_the_patch_is_refused(world: Api
     assert problem["errors"][0]["pointer"] == "/retryPolicy"
 
 
-@pytest.mark.parametrize("patch", [{"thinAboveBytes": 5}, {"payloadFormat": "thin"}])
-async def test_a_patch_cannot_ask_for_what_is_not_built_yet(world: ApiWorld, patch: Any) -> None:
-    path = f"/webhook-subscriptions/{(await world.subscribe())['subscriptionId']}"
-    expect_problem(await world.client.patch(path, json=patch), 422, "not_available")
-
-
 async def test_a_patch_that_changes_nothing_is_no_new_version(world: ApiWorld) -> None:
     path = f"/webhook-subscriptions/{(await world.subscribe())['subscriptionId']}"
     before = await world.client.get(path)

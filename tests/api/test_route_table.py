@@ -61,7 +61,7 @@ def _statuses(row: Row) -> set[str]:
 def _scope(operation: Any) -> str | None:
     if not operation["security"]:
         return None
-    ((scope,),) = [list(one["apiKey"]) for one in operation["security"]]
+    ((scope,),) = [list(one["apiKey"]) for one in operation["security"] if "apiKey" in one]
     return str(scope)
 
 
@@ -105,3 +105,13 @@ def _resolved(schema: Any) -> Any:
     while "$ref" in schema:
         schema = DOCUMENT["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
     return schema
+
+
+def test_only_the_data_of_events_can_be_had_by_a_signed_address() -> None:
+    signable = [
+        (method, path)
+        for path, operations in DOCUMENT["paths"].items()
+        for method, operation in operations.items()
+        if {"signedAddress": []} in operation["security"]
+    ]
+    assert signable == [("get", "/events/{eventId}/data")]

@@ -17,9 +17,11 @@ from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import AddressRules
 from tidings.core.attempt import Answer, Attempt, Outcome, error_class_of, outcome_of
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
+from tidings.core.payload import Payloads
 from tidings.core.subscription import Subscription
 from tidings.core.verification import Verification
 from tidings.operations.access import DEVELOPER, Access, Scope
+from tidings.operations.event_data import EventDataReading
 from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import NO_QUOTAS, Publisher, PublishQuotas
@@ -59,6 +61,7 @@ class ApiWorld:
         self.store = store
         self.clock = clock
         self.chance = chance
+        self.payloads = Payloads(settings.public_url, b"a" * 32)
         self.in_flight: set[str] = set()
         self.trials_sent: list[tuple[Subscription, str, bytes]] = []
         self.answer: Callable[[Subscription, bytes], Answer] = lambda *_: Answer(200, body=b"ok")
@@ -74,6 +77,7 @@ class ApiWorld:
             subscriptions=Subscriptions(store, clock, chance, rules),
             trials=Trials(store, clock, chance, self._send_trial, verification=verification),
             inspection=Inspection(store),
+            event_data=EventDataReading(store, clock, self.payloads, retention_days=30),
             replays=Replays(store, clock, chance, self.in_flight.__contains__),
             tenants=Tenants(store, clock),
             streams=self.streams,

@@ -11,6 +11,7 @@ from tests.support.jumping_clock import JumpingClock
 from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.event import Accepted
+from tidings.core.payload import Payloads
 from tidings.core.refusals import Refusal
 from tidings.core.subscription import SigningSecret, Subscription
 from tidings.engine.engine import Engine
@@ -22,6 +23,7 @@ from tidings.storage.sqlite import SqliteStore, open_store
 from tidings.system import SystemChance
 from tidings.transport import HttpTransport
 
+PAYLOADS = Payloads("https://api.example.com", b"a" * 32)
 _LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
 
 
@@ -52,11 +54,15 @@ class EngineWorld:
         return subscription
 
     async def publish(
-        self, count: int = 1, event_type: str = "order.shipped", tenant_id: str = "default"
+        self,
+        count: int = 1,
+        event_type: str = "order.shipped",
+        tenant_id: str = "default",
+        data: bytes = b"{}",
     ) -> list[str]:
         """Publish events; answers their ids."""
         answers: list[Accepted | Refusal] = await self.publisher.publish(
-            [Publication(tenant_id, event_type, b"{}") for _ in range(count)]
+            [Publication(tenant_id, event_type, data) for _ in range(count)]
         )
         for answer in answers:
             if isinstance(answer, Refusal):
@@ -101,7 +107,7 @@ async def engine_world(
     async with HttpTransport(rules) as transport:
         engine = Engine(
             store,
-            Sender(transport, clock, chance, version="test"),
+            Sender(transport, clock, chance, PAYLOADS, version="test"),
             clock,
             chance,
             concurrency_max=concurrency_max,

@@ -51,7 +51,10 @@ def _operation(title: str, operation: Object) -> Iterator[str]:
     yield f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>"
     for requirement in operation["security"]:
         for roles in requirement.values():
-            yield f"<p>Needs a key with <code>{escape(', '.join(roles))}</code>.</p>"
+            if roles:
+                yield f"<p>Needs a key with <code>{escape(', '.join(roles))}</code>.</p>"
+            else:
+                yield "<p>An address that Tidings has signed needs no key.</p>"
     rows = [
         (one["name"], one["in"], one.get("description", ""))
         for one in operation.get("parameters", ())

@@ -1,6 +1,8 @@
 """Events over HTTP, once they are published: looked up, delivered again, erased."""
 
-from tidings.api.answers import NOTHING, Answer
+from typing import Any
+
+from tidings.api.answers import NO_STORE, NOTHING, Answer, Encoded
 from tidings.api.call import Call, moment_ms
 from tidings.api.pagination import read_page
 from tidings.api.wire.events import (
@@ -11,7 +13,9 @@ from tidings.api.wire.events import (
     listed_event,
     shown_event,
 )
-from tidings.api.wire.queries import EventListQuery, TenantQuery
+from tidings.api.wire.queries import EventDataQuery, EventListQuery, TenantQuery
+from tidings.core.grammar import DEFAULT_TENANT
+from tidings.operations.access import EVERYBODY
 from tidings.ports.records import EventFilter
 
 
@@ -53,6 +57,21 @@ async def replay(call: Call, query: TenantQuery, body: ReplayEventRequest) -> An
         by=call.principal.key_id,
     )
     return Answer(ReplayedEvent(event_id=call.path_id, deliveries=deliveries))
+
+
+async def show_data(call: Call, query: EventDataQuery) -> Answer[dict[str, Any]]:
+    """Get the data of an event, as they were published.
+
+    With a key, or without one at the `dataUrl` that a thin delivery holds. Answers 404 once the
+    data were erased or the event's retention has ended.
+    """
+    reading = call.services.event_data
+    if call.principal is EVERYBODY:
+        tenant_id = query.tenant_id or DEFAULT_TENANT
+        data = await reading.read_signed(tenant_id, call.path_id, query.signature or "")
+    else:
+        data = await reading.read(call.tenant(query), call.path_id)
+    return Answer(Encoded(data), (NO_STORE,))
 
 
 async def erase_data(call: Call, query: TenantQuery) -> Answer[None]:

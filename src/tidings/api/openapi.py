@@ -24,6 +24,7 @@ Object = dict[str, Any]
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _SECURITY: Final = "apiKey"
+_SIGNED: Final = "signedAddress"
 _PLAIN_CONTENT: Final[dict[Any, str]] = {
     bytes: "text/plain",
     str: "text/html",
@@ -69,7 +70,13 @@ def openapi_document(routes: Sequence[Route], settings: ApiSettings) -> Object:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "An API key. What each operation needs stands as its role.",
-                }
+                },
+                _SIGNED: {
+                    "type": "apiKey",
+                    "in": "query",
+                    "name": "signature",
+                    "description": "An address that Tidings made, such as `dataUrl`, as it is.",
+                },
             },
         },
     }
@@ -118,6 +125,8 @@ def _operation(route: Route, schemas: _Schemas) -> Object:
     if more:
         operation["description"] = more
     operation["security"] = [] if route.scope is None else [{_SECURITY: [route.scope.value]}]
+    if route.is_signable:
+        operation["security"].append({_SIGNED: []})
     parameters = [
         *(_parameter(name, "path") for name in re.findall(r"{(\w+)}", route.path)),
         *schemas.parameters(route.query_type),

@@ -38,7 +38,8 @@ Endpoint = Callable[..., Awaitable[Answer[Any]]]
 class Route:
     """One row of the table of routes.
 
-    Without a `scope` the route is open to everybody. `takes` and `gives` name the headers that it
+    Without a `scope` the route is open to everybody; with `is_signable` also to who comes with an
+    address that we signed, which the endpoint checks. `takes` and `gives` name the headers that it
     reads and adds; `refuses` are the refusals that do not follow from its shape.
     """
 
@@ -50,6 +51,7 @@ class Route:
     takes: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
     refuses: tuple[type[Refusal], ...] = ()
+    is_signable: bool = False
 
     @property
     def is_built(self) -> bool:

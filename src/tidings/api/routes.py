@@ -63,9 +63,8 @@ _RESUMED: Final = ("Last-Event-ID",)
 
 _BAD_STATE: Final = (InvalidState,)
 _BAD_REPEAT: Final = (EventIdConflict, IdempotencyKeyReused)
-_BAD_WISH: Final = (CallbackUrlRefused, NotAvailable)
-_NO_CREATION: Final = (*_BAD_WISH, IdempotencyKeyReused, QuotaExceeded)
-_NO_CHANGE: Final = (*_BAD_WISH, PreconditionFailed)
+_NO_CREATION: Final = (CallbackUrlRefused, IdempotencyKeyReused, QuotaExceeded)
+_NO_CHANGE: Final = (CallbackUrlRefused, PreconditionFailed)
 _NO_RETRY: Final = (InvalidState, AttemptInFlight)
 _NO_REPLAY: Final = (InvalidState, NotFound)
 
@@ -86,6 +85,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", _EVENT, _EVENTS, events.show),
     Route("GET", _EVENT + "/deliveries", _DELIVERIES, deliveries.list_of_event),
     Route("POST", _EVENT + "/replay", _REPLAY, events.replay, 202, refuses=_BAD_STATE),
+    Route("GET", _EVENT + "/data", _EVENTS, events.show_data, is_signable=True),
     Route("DELETE", _EVENT + "/data", _PUBLISH, events.erase_data, 204),
 
     Route("POST", "/webhook-subscriptions", _WRITE, subscriptions.create, 201,

@@ -227,7 +227,7 @@ async def send_test(call: Call, query: TenantQuery, body: SendTestRequest) -> An
         event_type=body.event_type or TEST_EVENT_TYPE,
         data=data,
     )
-    return Answer(shown_attempt(tested.attempt, tested.event_id))
+    return Answer(shown_attempt(tested.attempt, tested.event_id, tested.form))
 
 
 async def replay(

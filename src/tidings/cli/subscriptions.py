@@ -24,6 +24,8 @@ _SECRET_COLUMNS = {"secret": "secret", "created at": "createdAt", "expires at": 
 _CHANGEABLE = (
     "description",
     "filter",
+    "payloadFormat",
+    "thinAboveBytes",
     "headers",
     "orderingEnabled",
     "retryPolicy",
@@ -44,6 +46,16 @@ _Filter = Annotated[
         "--filter",
         metavar="JSON|@FILE|-",
         help='What the data must hold, such as {"total": {"$gte": 100}}.',
+    ),
+]
+_Format = Annotated[
+    str | None,
+    typer.Option("--format", help="tidings, thin (an address instead of the data), cloudevents."),
+]
+_ThinAbove = Annotated[
+    int | None,
+    typer.Option(
+        "--thin-above", metavar="BYTES", help="Send larger events without their data, as thin."
     ),
 ]
 _Headers = Annotated[
@@ -85,6 +97,8 @@ def create(  # noqa: PLR0913 - a subscription has as many sides
     secret: _Secret = None,
     description: _Description = None,
     content_filter: _Filter = None,
+    payload_format: _Format = None,
+    thin_above: _ThinAbove = None,
     headers: _Headers = None,
     metadata: _Metadata = None,
     ordering: _Ordering = None,
@@ -98,6 +112,8 @@ def create(  # noqa: PLR0913 - a subscription has as many sides
         "callbackUrl": callback_url,
         "secret": secret,
         "description": description,
+        "payloadFormat": payload_format,
+        "thinAboveBytes": thin_above,
         "headers": named_values(headers, ":", "--header"),
         "metadata": named_values(metadata, "=", "--metadata"),
         "orderingEnabled": ordering,
@@ -159,6 +175,8 @@ def update(  # noqa: PLR0913 - a subscription has as many sides
     ] = None,
     description: _Description = None,
     content_filter: _Filter = None,
+    payload_format: _Format = None,
+    thin_above: _ThinAbove = None,
     headers: _Headers = None,
     metadata: _Metadata = None,
     ordering: _Ordering = None,
@@ -175,6 +193,8 @@ def update(  # noqa: PLR0913 - a subscription has as many sides
         "eventType": event_type,
         "callbackUrl": callback_url,
         "description": description,
+        "payloadFormat": payload_format,
+        "thinAboveBytes": thin_above,
         "headers": named_values(headers, ":", "--header"),
         "metadata": named_values(metadata, "=", "--metadata"),
         "orderingEnabled": ordering,

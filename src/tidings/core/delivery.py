@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from tidings.core.payload import Form
+
 
 class DeliveryStatus(StrEnum):
     """Where a delivery stands."""
@@ -114,7 +116,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     `attempt_count` counts every attempt ever made, `schedule_position` only those of this round
     that used up the retry schedule. Without `due_at_ms` it may go at once (or waits behind another
     of its ordering key). While a manual retry stands before the schedule, `kept_due_at_ms` keeps
-    the schedule's own time (0: at once). With `is_single` the round has one attempt.
+    the schedule's own time (0: at once). With `is_single` the round has one attempt. `form` is
+    what it sends, chosen when the delivery was created.
     """
 
     seq: int
@@ -129,6 +132,7 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     ordering_key: str | None = None
     kept_due_at_ms: int | None = None
     is_single: bool = False
+    form: Form = Form.TIDINGS
 
     @property
     def is_manual(self) -> bool:

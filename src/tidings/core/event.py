@@ -103,6 +103,12 @@ def data_of(body: bytes) -> bytes:
     return body[body.index(_DATA_MARK) + len(_DATA_MARK) : -1]
 
 
+def split_body(body: bytes) -> tuple[str, str, str]:
+    """The event id, the event type and `occurredAt` that stand in a frozen body."""
+    head = body[: body.index(_DATA_MARK)].decode("ascii").split('"')
+    return head[3], head[7], head[11]
+
+
 def content_hash(
     event_type: str, ordering_key: str | None, occurred_at: str | None, data: bytes
 ) -> bytes:

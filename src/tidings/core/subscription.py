@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from tidings.core import limits
+from tidings.core.payload import Form, PayloadFormat, form_of
 from tidings.core.refusals import InvalidState
 from tidings.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 
@@ -120,6 +121,8 @@ class Subscription:
     retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
     rate_limit_per_second: float | None = None
     timeout_seconds: int = limits.TIMEOUT_SECONDS_DEFAULT
+    payload_format: PayloadFormat = PayloadFormat.TIDINGS
+    thin_above_bytes: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     must_prove: bool = False
     verified_at_ms: int | None = None
@@ -139,6 +142,10 @@ class Subscription:
     def is_over(self) -> bool:
         """Whether its unfinished deliveries end, instead of going on or waiting."""
         return self.status in (Status.DISABLED, Status.DELETED)
+
+    def form_of(self, body_bytes: int) -> Form:
+        """What a new delivery sends for an event whose frozen body has so many bytes."""
+        return form_of(self.payload_format, self.thin_above_bytes, body_bytes)
 
     def live_secrets(self, now_ms: int) -> tuple[SigningSecret, ...]:
         """The secrets that sign at this moment, newest first."""

@@ -157,7 +157,9 @@ class Dispatcher:
                 self.wake()
                 return
             started_at_ms, began_ms = clock.now_ms(), clock.monotonic_ms()
-            answer = await self._sender.send(subscription, stored)
+            answer = await self._sender.send(
+                subscription, stored, delivery.form, delivery.event_seq
+            )
         except asyncio.CancelledError:
             self.scheduler.attempt_abandoned(delivery)
             raise

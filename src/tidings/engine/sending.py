@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from tidings.core.attempt import Answer, Attempt, ErrorClass, error_class_of, outcome_of
 from tidings.core.delivery import Delivery
+from tidings.core.payload import Form, Payloads, media_type, trial_form
 from tidings.core.subscription import Subscription
 from tidings.ports.clock import Chance, Clock
 from tidings.ports.records import StoredBody
@@ -13,6 +14,7 @@ from tidings.signing import key_of_secret, signature_header
 
 _LOG = logging.getLogger(__name__)
 _TRIAL_DELIVERY_ID = ""
+_NO_EVENT_SEQ = 0
 
 _key_of_secret = lru_cache(maxsize=10_000)(key_of_secret)
 
@@ -20,18 +22,29 @@ _key_of_secret = lru_cache(maxsize=10_000)(key_of_secret)
 class Sender:
     """Makes attempts. Everything that can go wrong becomes an `Answer`."""
 
-    def __init__(self, transport: Transport, clock: Clock, chance: Chance, *, version: str) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Clock,
+        chance: Chance,
+        payloads: Payloads,
+        *,
+        version: str,
+    ) -> None:
         self._transport = transport
         self._clock = clock
         self._chance = chance
+        self._payloads = payloads
         self._version = version
-        self._own_headers = (
-            ("Content-Type", "application/json"),
-            ("User-Agent", f"Tidings/{version}"),
-        )
+        self._own_headers = {
+            form: (("Content-Type", media_type(form)), ("User-Agent", f"Tidings/{version}"))
+            for form in Form
+        }
 
-    async def send(self, subscription: Subscription, stored: StoredBody) -> Answer:
-        """Send a body once, signed with the secrets that are live now."""
+    async def send(
+        self, subscription: Subscription, stored: StoredBody, form: Form, event_seq: int
+    ) -> Answer:
+        """Send an event once, in its form, signed with the secrets that are live now."""
         now_ms = self._clock.now_ms()
         timestamp = now_ms // 1_000
         keys = [_key_of_secret(secret.secret) for secret in subscription.live_secrets(now_ms)]
@@ -39,9 +52,10 @@ class Sender:
             return Answer(
                 error_class=ErrorClass.INTERNAL, error_detail="there is no secret to sign with"
             )
-        signature = signature_header(keys, stored.event_id, timestamp, stored.body)
+        body = self._payloads.body(form, subscription.tenant_id, event_seq, stored.body)
+        signature = signature_header(keys, stored.event_id, timestamp, body)
         headers = (
-            *self._own_headers,
+            *self._own_headers[form],
             ("webhook-id", stored.event_id),
             ("webhook-timestamp", str(timestamp)),
             ("webhook-signature", signature),
@@ -52,7 +66,7 @@ class Sender:
             subscription.subscription_id,
             subscription.callback_url,
             headers,
-            stored.body,
+            body,
             subscription.timeout_seconds,
         )
         try:
@@ -89,15 +103,16 @@ class Sender:
         )
 
     async def trial(self, subscription: Subscription, event_id: str, body: bytes) -> Attempt:
-        """Send a body outside of any delivery, as for a test; nothing is stored."""
+        """Send an event outside of any delivery, as for a test; nothing is stored."""
         started_at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
-        answer = await self.send(subscription, StoredBody(event_id, body))
+        form = trial_form(subscription.payload_format)
+        answer = await self.send(subscription, StoredBody(event_id, body), form, _NO_EVENT_SEQ)
         nothing = Delivery(
             seq=0,
             delivery_id=_TRIAL_DELIVERY_ID,
             tenant_id=subscription.tenant_id,
             subscription_id=subscription.subscription_id,
-            event_seq=0,
+            event_seq=_NO_EVENT_SEQ,
         )
         return self.attempt(
             nothing,

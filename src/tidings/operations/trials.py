@@ -15,6 +15,7 @@ from tidings.core.attempt import Attempt, ErrorClass, Outcome
 from tidings.core.audit import NOBODY
 from tidings.core.event import frozen_body
 from tidings.core.pattern import event_type_fault
+from tidings.core.payload import Form, trial_form
 from tidings.core.refusals import Fault, InvalidState, RateLimited, Unavailable, ValidationFailed
 from tidings.core.subscription import Change, Subscription, status_after
 from tidings.core.timestamp import format_timestamp
@@ -54,9 +55,10 @@ _FAULTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """A test that was sent: under which event id, and what came of it."""
+    """A test that was sent: under which event id, in which form, and what came of it."""
 
     event_id: str
+    form: Form
     attempt: Attempt
 
 
@@ -157,7 +159,8 @@ class Trials:
             now_ms = self._clock.now_ms()
             event_id = self._chance.new_id("evt", now_ms)
             body = frozen_body(event_id, event_type, format_timestamp(now_ms), data)
-            return Tested(event_id, await self._send(subscription, event_id, body))
+            form = trial_form(subscription.payload_format)
+            return Tested(event_id, form, await self._send(subscription, event_id, body))
         finally:
             trials.end(host)
 

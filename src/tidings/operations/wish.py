@@ -8,6 +8,7 @@ from tidings.core import limits
 from tidings.core.addresses import AddressRules, parse_callback_url
 from tidings.core.custom_headers import custom_header_faults
 from tidings.core.pattern import patterns_fault
+from tidings.core.payload import PayloadFormat
 from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.retry import DEFAULT_RETRY_POLICY, RetryPolicy
 from tidings.core.subscription import Subscription
@@ -27,6 +28,8 @@ class Wish:
     retry_policy: RetryPolicy = DEFAULT_RETRY_POLICY
     rate_limit_per_second: float | None = None
     timeout_seconds: int = limits.TIMEOUT_SECONDS_DEFAULT
+    payload_format: PayloadFormat = PayloadFormat.TIDINGS
+    thin_above_bytes: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, rules: AddressRules, *, before: "Wish | None" = None) -> None:

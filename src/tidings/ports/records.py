@@ -9,6 +9,7 @@ from tidings.core.event import CommittedEvent
 from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
 from tidings.core.lifecycle import LifecycleType
+from tidings.core.payload import Form
 from tidings.core.subscription import Subscription
 
 ReplayChoice = Literal["dead", "missed", "all"]
@@ -36,7 +37,7 @@ class SubscriptionRecord(msgspec.Struct, frozen=True):
 class DeliveryRecord(msgspec.Struct, frozen=True):
     """A delivery as people look at it, pending or finished. `replay_count` is its round.
 
-    `hops` are those of its event.
+    `hops` are those of its event, `form` is what it sends.
     """
 
     delivery_id: str
@@ -51,6 +52,7 @@ class DeliveryRecord(msgspec.Struct, frozen=True):
     finished_at_ms: int | None
     reason: DeadLetterReason | None
     hops: int = 0
+    form: Form = Form.TIDINGS
 
 
 class LifecycleFact(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ import pytest
 from tests.contracts.store.conftest import Filled
 from tests.support.values import NOW_MS, TENANT, a_subscription
 from tidings.core.health import HEALTHY
+from tidings.core.payload import PayloadFormat
 from tidings.core.refusals import InvalidState, NotFound, QuotaExceeded
 from tidings.core.retry import Exponential, RetryPolicy
 from tidings.core.subscription import SigningSecret, Status, Subscription
@@ -22,6 +23,8 @@ from tidings.ports.store import Store
         {
             "description": "ünïcode",
             "content_filter": '{"ü": 1.50}',
+            "payload_format": PayloadFormat.THIN,
+            "thin_above_bytes": 0,
             "headers": (("X-Token", "very secret"), ("X-Other", "b")),
             "ordering_enabled": True,
             "retry_policy": RetryPolicy((0.5, 7.0)),

@@ -19,6 +19,7 @@ from tidings.api.wire.base import (
 from tidings.core.attempt import Attempt, ErrorClass, Outcome
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus
 from tidings.core.identifier import id_made_at_ms
+from tidings.core.payload import Form, media_type
 from tidings.core.timestamp import format_timestamp
 from tidings.operations.inspection import DeliveryHistory
 from tidings.operations.replay import Begun
@@ -148,11 +149,14 @@ def shown_history(history: DeliveryHistory) -> DeliveryWithAttempts:
     record = history.delivery
     return DeliveryWithAttempts(
         **msgspec.structs.asdict(shown_delivery(record)),
-        attempts=[shown_attempt(one, record.event_id, record.hops) for one in history.attempts],
+        attempts=[
+            shown_attempt(one, record.event_id, record.form, record.hops)
+            for one in history.attempts
+        ],
     )
 
 
-def shown_attempt(attempt: Attempt, event_id: str, hops: int = 0) -> ShownAttempt:
+def shown_attempt(attempt: Attempt, event_id: str, form: Form, hops: int = 0) -> ShownAttempt:
     """An attempt as it is answered, its request told anew from what is known of it."""
     body, encoding = _readable(attempt.response_body)
     return ShownAttempt(
@@ -165,7 +169,7 @@ def shown_attempt(attempt: Attempt, event_id: str, hops: int = 0) -> ShownAttemp
         error_class=attempt.error_class,
         error_detail=attempt.error_detail,
         request_headers={
-            "content-type": "application/json",
+            "content-type": media_type(form),
             "user-agent": f"Tidings/{attempt.sent_by}",
             "webhook-id": event_id,
             "webhook-timestamp": str(attempt.started_at_ms // 1_000),

@@ -36,6 +36,12 @@ class TenantQuery(Query):
     tenant_id: TenantId = None
 
 
+class EventDataQuery(TenantQuery):
+    """The event in the path, and the signature of its address for those without a key."""
+
+    signature: Annotated[str | None, Meta(description="As it stands in `dataUrl`.")] = None
+
+
 class ListQuery(Query):
     """What every list takes."""
 

@@ -1,6 +1,6 @@
 """Webhook subscriptions on the wire."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -28,7 +28,8 @@ from tidings.api.wire.retry_policies import (
 from tidings.core import limits
 from tidings.core.health import Health, HealthState
 from tidings.core.merge_patch import NothingToRemove, merge_patch, merge_patch_text
-from tidings.core.refusals import Fault, NotAvailable, ValidationFailed
+from tidings.core.payload import PayloadFormat
+from tidings.core.refusals import Fault, ValidationFailed
 from tidings.core.retry import DEFAULT_RETRY_POLICY
 from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
 from tidings.core.timestamp import format_timestamp
@@ -81,12 +82,20 @@ _FILTER = Meta(
 )
 _Filter = Annotated[msgspec.Raw, _FILTER]
 _PayloadFormat = Annotated[
-    Literal["tidings", "thin", "cloudevents"],
-    Meta(description="Only `tidings` is available yet."),
+    PayloadFormat,
+    Meta(
+        description="`thin`: with a `dataUrl` instead of the data. `cloudevents`: CloudEvents 1.0 "
+        "in structured mode."
+    ),
 ]
 _ThinAboveBytes = Annotated[
-    Annotated[int, Meta(ge=0)] | None,
-    Meta(description="Not available yet: anything but null is refused."),
+    int,
+    Meta(
+        ge=0,
+        le=limits.THIN_ABOVE_BYTES_MAX,
+        description="Events whose `tidings` body is larger are sent with an address instead of "
+        "their data; null for never.",
+    ),
 ]
 _DEFAULT_POLICY = retry_policy_body(DEFAULT_RETRY_POLICY)
 
@@ -107,7 +116,7 @@ class CreateWebhookSubscriptionRequest(Body):
     filter: _Filter | UnsetType = UNSET
     headers: Annotated[dict[_HeaderName, _HeaderValue], _HEADERS] | None = None
     payload_format: _PayloadFormat | None = None
-    thin_above_bytes: _ThinAboveBytes = None
+    thin_above_bytes: _ThinAboveBytes | None = None
     ordering_enabled: bool | None = None
     retry_policy: RetryPolicyForm | None = None
     rate_limit_per_second: _Rate | None = None
@@ -129,7 +138,7 @@ class PatchWebhookSubscriptionRequest(Body):
     filter: _Filter | UnsetType = UNSET
     headers: Annotated[dict[_HeaderName, _HeaderValue | None], _HEADERS] | UnsetType | None = UNSET
     payload_format: _PayloadFormat | UnsetType | None = UNSET
-    thin_above_bytes: _ThinAboveBytes | UnsetType = UNSET
+    thin_above_bytes: _ThinAboveBytes | UnsetType | None = UNSET
     ordering_enabled: bool | UnsetType | None = UNSET
     retry_policy: RetryPolicyPatch | UnsetType | None = UNSET
     rate_limit_per_second: _Rate | UnsetType | None = UNSET
@@ -194,8 +203,8 @@ class WebhookSubscription(Shown, kw_only=True):
     description: str | None
     filter: Annotated[msgspec.Raw, Meta(extra_json_schema={"type": ["object", "null"]})]
     header_names: list[str]
-    payload_format: Literal["tidings"]
-    thin_above_bytes: None
+    payload_format: PayloadFormat
+    thin_above_bytes: int | None
     ordering_enabled: bool
     retry_policy: RetryPolicyBody
     rate_limit_per_second: float | None
@@ -237,13 +246,7 @@ class RotatedSecret(Shown):
 
 
 def wish_of_request(body: CreateWebhookSubscriptionRequest) -> Wish:
-    """What the subscriber asks for. Raises `NotAvailable` and `ValidationFailed`."""
-    for asked, name in (
-        (body.thin_above_bytes, "thinAboveBytes"),
-        (body.payload_format not in (None, "tidings") or None, "payloadFormat"),
-    ):
-        if asked is not None:
-            raise NotAvailable(f"{name} is not available yet; leave it out")
+    """What the subscriber asks for. Raises `ValidationFailed`."""
     return Wish(
         event_type=body.event_type,
         callback_url=body.callback_url,
@@ -254,6 +257,8 @@ def wish_of_request(body: CreateWebhookSubscriptionRequest) -> Wish:
         retry_policy=retry_policy_of(body.retry_policy or _DEFAULT_POLICY),
         rate_limit_per_second=body.rate_limit_per_second,
         timeout_seconds=body.timeout_seconds or limits.TIMEOUT_SECONDS_DEFAULT,
+        payload_format=body.payload_format or PayloadFormat.TIDINGS,
+        thin_above_bytes=body.thin_above_bytes,
         metadata=body.metadata or {},
     )
 
@@ -317,8 +322,8 @@ def shown_subscription(
         description=subscription.description,
         filter=msgspec.Raw((subscription.content_filter or "null").encode()),
         header_names=[name for name, _ in subscription.headers],
-        payload_format="tidings",
-        thin_above_bytes=None,
+        payload_format=subscription.payload_format,
+        thin_above_bytes=subscription.thin_above_bytes,
         ordering_enabled=subscription.ordering_enabled,
         retry_policy=retry_policy_body(subscription.retry_policy),
         rate_limit_per_second=subscription.rate_limit_per_second,
@@ -360,6 +365,8 @@ def _request_of(wish: Wish) -> CreateWebhookSubscriptionRequest:
         retry_policy=retry_policy_body(wish.retry_policy),
         rate_limit_per_second=wish.rate_limit_per_second,
         timeout_seconds=wish.timeout_seconds,
+        payload_format=wish.payload_format,
+        thin_above_bytes=wish.thin_above_bytes,
         metadata=dict(wish.metadata),
     )
 

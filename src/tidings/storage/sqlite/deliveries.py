@@ -17,6 +17,7 @@ from tidings.core.delivery import (
     status_after,
 )
 from tidings.core.identifier import lowest_id
+from tidings.core.payload import Form
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status
 from tidings.ports.records import DeliveryFilter, DeliveryRecord
@@ -36,12 +37,12 @@ from tidings.storage.sqlite.transaction import Transaction
 
 _PENDING_SELECT = (
     "SELECT d.delivery_id, d.tenant_id, d.subscription_id, e.event_id, e.event_type, 'pending',"
-    " d.attempt_count, d.round, d.due_at_ms, NULL, NULL, e.hops"
+    " d.attempt_count, d.round, d.due_at_ms, NULL, NULL, e.hops, d.form"
     " FROM delivery d CROSS JOIN event e ON e.seq = d.event_seq"
 )
 _FINISHED_SELECT = (
     "SELECT d.delivery_id, d.tenant_id, d.subscription_id, e.event_id, e.event_type, d.status,"
-    " d.attempt_count, d.round, NULL, d.finished_at_ms, d.reason, e.hops"
+    " d.attempt_count, d.round, NULL, d.finished_at_ms, d.reason, e.hops, d.form"
     " FROM finished_delivery d CROSS JOIN event e ON e.seq = d.event_seq"
 )
 
@@ -146,7 +147,7 @@ class SqliteDeliveries(SqliteBase):
 
 def _record_of(row: Row) -> DeliveryRecord:
     reason = None if row[10] is None else DeadLetterReason(row[10])
-    members: Row = (*row[:5], DeliveryStatus(row[5]), *row[6:10], reason, row[11])
+    members: Row = (*row[:5], DeliveryStatus(row[5]), *row[6:10], reason, row[11], Form(row[12]))
     return DeliveryRecord(*members)
 
 

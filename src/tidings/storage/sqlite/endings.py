@@ -53,6 +53,7 @@ def finished_row(delivery: Delivery, ending: Ending, now_ms: int) -> Row:
         ending.status,
         ending.reason,
         now_ms,
+        int(delivery.form),
     )
 
 

@@ -142,6 +142,7 @@ def new_delivery(
     *,
     event_seq: int,
     ordering_key: str | None,
+    body_bytes: int,
     now_ms: int,
 ) -> Delivery:
     """A first delivery of an event to a subscription, not yet inserted."""
@@ -152,6 +153,7 @@ def new_delivery(
         subscription_id=subscription.subscription_id,
         event_seq=event_seq,
         ordering_key=ordering_key if subscription.ordering_enabled else None,
+        form=subscription.form_of(body_bytes),
     )
 
 
@@ -269,6 +271,7 @@ class Acceptance:
                     subscription,
                     event_seq=seq,
                     ordering_key=event.ordering_key,
+                    body_bytes=len(event.body),
                     now_ms=now_ms,
                 )
             )

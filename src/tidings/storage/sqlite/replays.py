@@ -8,7 +8,7 @@ import msgspec
 from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.content_filter import EventData
 from tidings.core.delivery import DeliveryStatus
-from tidings.core.event import data_of
+from tidings.core.event import Event, data_of
 from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Subscription
@@ -66,9 +66,7 @@ class SqliteReplays(SqliteBase):
                 wanting = tx.routing.wanting(tenant_id, event.event_type, data)
             else:
                 wanting = [_find_receiving(tx, tenant_id, subscription_id)]
-            begun = sum(
-                self._begin(tx, one, event.seq, event.ordering_key, now_ms) for one in wanting
-            )
+            begun = sum(self._begin(tx, one, event, now_ms) for one in wanting)
             told = {"subscription_id": subscription_id, "deliveries": begun}
             record = AuditRecord("event.replayed", by, tenant_id, event_id, None, told)
             write_audit(tx, record, now_ms)
@@ -80,8 +78,7 @@ class SqliteReplays(SqliteBase):
         self,
         tx: Transaction,
         subscription: Subscription,
-        event_seq: int,
-        ordering_key: str | None,
+        event: Event,
         now_ms: int,
     ) -> int:
         """Begin a round or a first delivery; 0 when one is unfinished or was cancelled."""
@@ -89,7 +86,7 @@ class SqliteReplays(SqliteBase):
         unfinished = fetch_one(
             tx.db,
             "SELECT 1 FROM delivery WHERE event_seq = ? AND subscription_id = ?",
-            (event_seq, subscription_id),
+            (event.seq, subscription_id),
         )
         if unfinished is not None:
             return 0
@@ -97,7 +94,7 @@ class SqliteReplays(SqliteBase):
             tx.db,
             f"{FINISHED_SELECT} WHERE d.event_seq = ? AND d.subscription_id = ?"
             " ORDER BY d.delivery_id DESC LIMIT 1",
-            (event_seq, subscription_id),
+            (event.seq, subscription_id),
         )
         if finished is not None:
             earlier = finished_of(finished)
@@ -109,8 +106,9 @@ class SqliteReplays(SqliteBase):
                 tx,
                 self.chance,
                 subscription,
-                event_seq=event_seq,
-                ordering_key=ordering_key,
+                event_seq=event.seq,
+                ordering_key=event.ordering_key,
+                body_bytes=len(event.body),
                 now_ms=now_ms,
             )
             insert_deliveries(tx, [first])
@@ -213,7 +211,7 @@ class SqliteReplays(SqliteBase):
         assert scope.subscription_id is not None
         found = fetch_all(
             tx.db,
-            f"SELECT e.seq, e.ordering_key {_MISSED} ORDER BY e.seq LIMIT ?6",
+            f"SELECT e.seq, e.ordering_key, length(e.body) {_MISSED} ORDER BY e.seq LIMIT ?6",
             (*_missed_bindings(scope, replay), limit),
         )
         if not found:
@@ -229,9 +227,10 @@ class SqliteReplays(SqliteBase):
                 subscription,
                 event_seq=seq,
                 ordering_key=ordering_key,
+                body_bytes=body_bytes,
                 now_ms=now_ms,
             )
-            for seq, ordering_key in found
+            for seq, ordering_key, body_bytes in found
         ]
         # They are repeats to the scheduler: fresh events must not wait behind a replay.
         rows = [msgspec.structs.replace(row, round=1) for row in rows]

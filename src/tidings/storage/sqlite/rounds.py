@@ -6,6 +6,7 @@ import apsw
 import msgspec
 
 from tidings.core.delivery import Delivery, DeliveryStatus, IllegalTurn, Turn, status_after
+from tidings.core.payload import Form
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status
 from tidings.storage.sqlite.events import insert_deliveries
@@ -15,7 +16,8 @@ from tidings.storage.sqlite.transaction import Transaction
 
 FINISHED_SELECT = (
     "SELECT d.tenant_id, d.delivery_id, d.subscription_id, d.event_seq, d.round, d.attempt_count,"
-    " d.status, e.ordering_key, length(e.body) > 0, s.status, s.ordering_enabled"
+    " d.status, e.ordering_key, length(e.body) > 0, s.status, s.ordering_enabled,"
+    " d.form"
     " FROM finished_delivery d CROSS JOIN event e ON e.seq = d.event_seq"
     " CROSS JOIN subscription s ON s.subscription_id = d.subscription_id"
 )
@@ -36,6 +38,7 @@ class FinishedDelivery(msgspec.Struct, frozen=True):
     has_body: bool
     subscription_status: Status
     ordering_enabled: bool
+    form: Form
 
 
 def finished_of(row: Row) -> FinishedDelivery:
@@ -47,6 +50,7 @@ def finished_of(row: Row) -> FinishedDelivery:
         bool(row[8]),
         Status(row[9]),
         bool(row[10]),
+        Form(row[11]),
     )
     return FinishedDelivery(*members)
 
@@ -99,6 +103,7 @@ def begin_rounds(
             attempt_count=one.attempt_count,
             ordering_key=one.ordering_key if one.ordering_enabled else None,
             is_single=is_single,
+            form=one.form,
         )
         for one in finished
     ]

@@ -8,11 +8,13 @@ import msgspec
 from tidings.core.attempt import Attempt, ErrorClass, Outcome
 from tidings.core.delivery import Delivery
 from tidings.core.health import HEALTHY, Health
+from tidings.core.payload import Form
 from tidings.core.retry import DEFAULT_RETRY_POLICY, Exponential, RetryPolicy
 
 DELIVERY_COLUMNS: Final = (
     "seq, delivery_id, tenant_id, subscription_id, event_seq, round, attempt_count,"
-    " schedule_position, due_at_ms, ordering_key, kept_due_at_ms, is_single"
+    " schedule_position, due_at_ms, ordering_key, kept_due_at_ms, is_single,"
+    " form"
 )
 ATTEMPT_COLUMNS: Final = (
     "attempt_id, delivery_id, round, number, started_at_ms, duration_ms, outcome, status_code,"
@@ -27,7 +29,7 @@ Row = Sequence[Any]
 
 def delivery_of(row: Row) -> Delivery:
     """The delivery in a row of `DELIVERY_COLUMNS`."""
-    members: Row = (*row[:11], bool(row[11]))
+    members: Row = (*row[:11], bool(row[11]), Form(row[12]))
     return Delivery(*members)
 
 
@@ -46,6 +48,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.ordering_key,
         delivery.kept_due_at_ms,
         int(delivery.is_single),
+        int(delivery.form),
     )
 
 

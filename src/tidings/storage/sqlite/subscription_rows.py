@@ -7,6 +7,7 @@ from typing import Final
 import apsw
 import msgspec
 
+from tidings.core.payload import PayloadFormat
 from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
 from tidings.ports.records import SubscriptionRecord
 from tidings.storage.sealing import CannotOpen, Sealer
@@ -39,6 +40,8 @@ _COLUMNS: Final = (
     "must_prove",
     "verified_at_ms",
     "content_filter",
+    "payload_format",
+    "thin_above_bytes",
 )
 SUBSCRIPTION_SELECT: Final = (
     f"SELECT {', '.join('s.' + name for name in _COLUMNS)},"
@@ -105,6 +108,8 @@ class SubscriptionRows:
             int(subscription.must_prove),
             subscription.verified_at_ms,
             subscription.content_filter,
+            subscription.payload_format,
+            subscription.thin_above_bytes,
         )
         self._db.execute(
             f"INSERT OR REPLACE INTO subscription ({', '.join(_COLUMNS)}) {values(1, len(row))}",
@@ -175,6 +180,8 @@ class SubscriptionRows:
             must_prove=bool(row[16]),
             verified_at_ms=row[17],
             content_filter=row[18],
+            payload_format=PayloadFormat(row[19]),
+            thin_above_bytes=row[20],
         )
         return SubscriptionRecord(subscription, health_of(row[len(_COLUMNS) :]))
 
