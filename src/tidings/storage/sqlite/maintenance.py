@@ -92,19 +92,29 @@ def keys(path: Path) -> list[dict[str, Any]]:
 def backup(path: Path, to: Path, progress: Callable[[int, int], None]) -> None:
     """Copy a database, also while it is in use; `progress` is told pages done and pages in all.
 
+    The copy is of one moment. It has its name once it is whole; until then, and if we are stopped,
+    what there is of it stands beside it and ends in `.partial`.
     Raises `FileExistsError` when there is a file at `to`.
     """
     if to.exists():
         raise FileExistsError(f"{to} exists already")
-    source = connect(path)
+    partial = to.with_name(to.name + ".partial")
+    partial.unlink(missing_ok=True)
+    source = connect(path, reads_only=True)
     with our_words():
-        target = apsw.Connection(str(to))
+        target = apsw.Connection(str(partial))
+        # Without a snapshot that we hold, each commit of the server would make the copy begin
+        # anew, and beside a busy server it would never end.
+        source.execute("BEGIN")
+        source.execute("SELECT version FROM configuration").fetchall()
         with target.backup("main", source, "main") as copying:
             while not copying.done:
                 copying.step(_PAGES_AT_ONCE)
                 progress(copying.page_count - copying.remaining, copying.page_count)
+        source.execute("ROLLBACK")
         target.close()
     source.close()
+    partial.rename(to)
 
 
 def _read(path: Path, sql: str, bindings: Sequence[Any] = ()) -> Rows:
