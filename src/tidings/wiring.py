@@ -37,7 +37,7 @@ from tidings.operations.signing_secrets import SecretRules
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.operations.trials import Trials
-from tidings.ports.store import StoreUnavailable
+from tidings.ports.store import StoreFull, StoreUnavailable
 from tidings.settings import Settings
 from tidings.storage.sealing import KEY_BYTES, Sealer
 from tidings.storage.sqlite import (
@@ -320,6 +320,9 @@ async def _letting_in(access: Access) -> AsyncIterator[None]:
 async def _reasons_not_ready(store: SqliteStore) -> list[str]:
     try:
         await store.check()
+    except StoreFull as fault:
+        _LOG.warning("not ready: %s", fault)
+        return [str(fault)]
     except StoreUnavailable as fault:
         _LOG.warning("not ready: %s", fault)
         return ["the database cannot be used at the moment"]

@@ -41,6 +41,10 @@ class StoreUnavailable(Exception):
     """The database cannot be used at the moment; its cause is chained."""
 
 
+class StoreFull(StoreUnavailable):
+    """Nothing more is accepted, so that the results of what was accepted find room."""
+
+
 class Disabling(msgspec.Struct, frozen=True, gc=False):
     """That a subscription is to be switched off, unless it has another callback URL by now."""
 
@@ -305,7 +309,7 @@ class Store(ConfigurationStore, EventStore, QueueStore, DeliveryStore, Protocol)
         ...
 
     async def check(self) -> None:
-        """Raises `StoreUnavailable` unless the database can be read and written."""
+        """Raises `StoreUnavailable` unless the database can be read and take in events."""
         ...
 
     async def close(self) -> None:

@@ -5,7 +5,9 @@ from typing import TypeVar
 
 import apsw
 
+from tidings.core import limits
 from tidings.ports.clock import Chance
+from tidings.ports.store import StoreFull
 from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite.access import Readers, Writer
 from tidings.storage.sqlite.transaction import Transaction
@@ -43,3 +45,11 @@ class SqliteBase:
     async def read(self, read: Callable[[apsw.Connection], T]) -> T:
         """Run a read on one snapshot."""
         return await self.readers.run(read)
+
+    def keep_reserve(self) -> None:
+        """Take nothing new when the disk is nearly full: the results of what is accepted need room.
+
+        Raises `StoreFull`.
+        """
+        if self.free_bytes() < limits.DISK_RESERVE_BYTES:
+            raise StoreFull("the disk is nearly full")

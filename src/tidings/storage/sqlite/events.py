@@ -24,7 +24,6 @@ from tidings.core.refusals import NotFound
 from tidings.core.subscription import Subscription
 from tidings.ports.clock import Chance
 from tidings.ports.records import EventFilter, EventRecord, StoredBody
-from tidings.ports.store import StoreUnavailable
 from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.endings import end_rows
@@ -44,18 +43,10 @@ class SqliteEvents(SqliteBase):
         self, events: Sequence[NewEvent], *, now_ms: int, backlog_max: int | None = None
     ) -> list[AcceptResult]:
         """See `EventStore`."""
-        self._keep_reserve()
+        self.keep_reserve()
         return await self.write(
             lambda tx: Acceptance(tx, self.chance, now_ms, backlog_max).accept(events)
         )
-
-    def _keep_reserve(self) -> None:
-        """Take nothing new when the disk is nearly full: the results of what is accepted need room.
-
-        Raises `StoreUnavailable`.
-        """
-        if self.free_bytes() < limits.DISK_RESERVE_BYTES:
-            raise StoreUnavailable("the disk is nearly full")
 
     async def get_event(self, tenant_id: str, event_id: str) -> Event:
         """See `EventStore`."""

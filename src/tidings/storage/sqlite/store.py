@@ -61,6 +61,7 @@ class SqliteStore(
         def touch(tx: Transaction) -> None:
             tx.db.execute("UPDATE configuration SET version = version WHERE id = 1")
 
+        self.keep_reserve()
         await self.write(touch)
 
     async def close(self) -> None:
