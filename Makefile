@@ -14,7 +14,7 @@ lock := .venv/bin/uv pip compile pyproject.toml --quiet --upgrade --universal \
 # A hijacked release is usually found within days: take nothing younger than a week.
 lock += --exclude-newer "7 days"
 
-.PHONY: help demo serve test check lint format fuzz security bench docs lock clean runtime dev
+.PHONY: help demo serve test check lint format fuzz security crash bench docs lock clean runtime dev
 
 help: ## print this list (default)
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -46,6 +46,9 @@ fuzz: dev ## try the parsers and the API for minutes, with far more nonsense tha
 
 security: dev ## count what the tests of security try, for the table in docs/security.md
 	@$(python) -m tools.security_counts
+
+crash: dev ## kill a server in every way it can die, for minutes, and count what was lost
+	@$(python) -m tests.crashes $(ARGS)
 
 bench: dev ## run the benchmarks and print their tables
 	@$(python) -m bench $(ARGS)

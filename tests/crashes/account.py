@@ -5,12 +5,17 @@ attempt. A request whose number is on no record was made by a process that died 
 write down what came of it: window W4. Whatever arrives twice for another reason is a fault.
 """
 
+import contextlib
+import sqlite3
+import subprocess
+import sys
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from tests.crashes import receiver
@@ -30,7 +35,7 @@ _Key = tuple[str, str]
 class Account:
     """The balance of a run."""
 
-    accepted: int
+    ledger: Ledger
     requests: int
     lost: list[str] = field(default_factory=list)
     unexplained: list[str] = field(default_factory=list)
@@ -41,11 +46,16 @@ class Account:
     w4_ms_max: int = 0
     """How long before the death the oldest request off record had come."""
 
+    @property
+    def accepted(self) -> int:
+        """How many events were accepted."""
+        return len(self.ledger.accepted)
+
 
 def account(world: World, ledger: Ledger) -> Account:
     """Compare what was accepted, what is on record and what the receivers got."""
     requests = world.received()
-    balance = Account(len(ledger.accepted), len(requests))
+    balance = Account(ledger, len(requests))
     received: dict[_Key, list[Request]] = defaultdict(list)
     for request in requests:
         received[request.path, request.event_id].append(request)
@@ -58,6 +68,12 @@ def account(world: World, ledger: Ledger) -> Account:
     for key, delivery in deliveries.items():
         _explain(world, received[key], delivery, balance)
     balance.unexplained += _out_of_order(requests)
+    for copy, accepted in world.backups.items():
+        balance.lost += _missing_in(copy, accepted)
+    for replay_id in world.replay_ids:
+        replay = world.server.call("GET", f"/replays/{replay_id}")
+        if (replay["status"], replay["done"]) != ("finished", replay["deliveries"]):
+            balance.lost.append(f"a replay has not come to its end: {replay}")
     return balance
 
 
@@ -74,7 +90,7 @@ def _find_lost(
     deliveries: dict[_Key, Any],
     balance: Account,
 ) -> None:
-    stored = {one["eventId"] for one in pages(world.server, "/events")}
+    stored = {one["eventId"] for one in pages(world.server, "/events", eventType="order.*")}
     for event_id in ledger.accepted:
         if event_id not in stored:
             balance.lost.append(f"{event_id} was accepted and is not there")
@@ -85,6 +101,14 @@ def _find_lost(
                 balance.lost.append(f"{event_id} is not delivered to {path}: {delivery}")
             elif all(one.status != 200 for one in received[path, event_id]):
                 balance.lost.append(f"{event_id} is delivered, and {path} has not got it")
+
+
+def _missing_in(copy: Path, accepted: list[str]) -> Iterator[str]:
+    """What a backup lacks of what had been accepted before it was begun."""
+    expect_sound(copy)
+    with contextlib.closing(sqlite3.connect(copy)) as db:
+        copied = {event_id for (event_id,) in db.execute("SELECT event_id FROM event")}
+    yield from (f"{copy.name} lacks {one}" for one in accepted if one not in copied)
 
 
 def _explain(world: World, requests: list[Request], delivery: Any, balance: Account) -> None:
@@ -147,6 +171,19 @@ def _out_of_order(requests: list[Request]) -> Iterator[str]:
             if int(number) < newest.get(publisher, 0):
                 yield f"{request} came after {newest[publisher]}"
             newest[publisher] = int(number)
+
+
+def expect_sound(database: Path) -> None:
+    """Fail if `tidings database check` finds damage."""
+    command = [sys.executable, "-m", "tidings", "database", "check"]
+    ended = subprocess.run(
+        [*command, "--database", f"sqlite:///{database}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def pages(server: Server, path: str, **filters: str) -> Iterator[Any]:

@@ -15,14 +15,14 @@ _REPLAY_SECONDS = 3
 
 
 def under_load(world: World) -> None:
-    """At any moment while events come and go."""
+    """Under load, at any moment."""
     world.wait(0.05, 0.6)
     world.kill("load")
     world.server.start()
 
 
 def during_start(world: World) -> None:
-    """Again before it is ready: while it opens the database, restores, or begins to listen."""
+    """In its start, before it is ready."""
     world.wait(0.0, 0.2)
     world.kill("load")
     world.server.spawn()
@@ -32,7 +32,7 @@ def during_start(world: World) -> None:
 
 
 def during_drain(world: World) -> None:
-    """While it comes to rest after SIGTERM, with requests in flight."""
+    """While it comes to rest after `SIGTERM`."""
     world.wait(0.05, 0.4)
     world.server.signal(signal.SIGTERM)
     world.wait(0.0, 0.15)
@@ -41,9 +41,10 @@ def during_drain(world: World) -> None:
 
 
 def during_backup(world: World) -> None:
-    """While `tidings database backup` copies beside it; what the backup holds is tried later."""
+    """While `tidings database backup` copies beside it."""
     world.wait(0.05, 0.3)
     copy = world.folder / f"backup-{len(world.backups)}.db"
+    world.backups[copy] = world.accepted()
     command = [sys.executable, "-m", "tidings", "database", "backup", str(copy)]
     with subprocess.Popen(
         [*command, "--data-dir", str(world.server.data_dir)], stdout=subprocess.DEVNULL
@@ -51,12 +52,11 @@ def during_backup(world: World) -> None:
         world.wait(0.3, 0.7)
         world.kill("backup")
         assert copying.wait(30) == 0
-    world.backups.append(copy)
     world.server.start()
 
 
 def during_replay(world: World) -> None:
-    """While a replay in bulk makes new rows, batch by batch."""
+    """While a replay in bulk goes on."""
     since = datetime.now(UTC) - timedelta(seconds=_REPLAY_SECONDS)
     begun = world.server.call(
         "POST",
@@ -70,7 +70,7 @@ def during_replay(world: World) -> None:
 
 
 def while_paused(world: World) -> None:
-    """Stopped for longer than anybody waits, then let go on as if nothing had been."""
+    """Not killed: stopped by `SIGSTOP` for longer than anybody waits."""
     world.wait(0.05, 0.3)
     world.server.signal(signal.SIGSTOP)
     world.wait(2.2, 2.8)
@@ -79,7 +79,7 @@ def while_paused(world: World) -> None:
 
 
 def in_a_write(world: World) -> None:
-    """In the middle of one of its writes to the disk, of which a part gets there."""
+    """In a write to the disk, of which a part gets there."""
     world.server.stop()
     writes, share = world.draw.randrange(100, 1_500), world.draw.random()
     world.server.spawn("tests.crashes.torn_writes", str(writes), str(share))
@@ -89,7 +89,7 @@ def in_a_write(world: World) -> None:
 
 
 def with_a_torn_log(world: World) -> None:
-    """Under load, with what a torn write may leave in the log behind its last commit."""
+    """Under load, and then its log ends in a torn write."""
     world.wait(0.05, 0.6)
     world.kill("torn log")
     scribble_behind(read_log(world.server.write_ahead_log), world.draw)

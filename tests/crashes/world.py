@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +38,8 @@ class World:
         self.pauses = 0
         self.subscription_ids: dict[str, str] = {}
         self.replay_ids: list[str] = []
-        self.backups: list[Path] = []
+        self.backups: dict[Path, list[str]] = {}
+        """Copies of the database, and what had been accepted before each was begun."""
         self._seed = seed
         self.log = folder / "received"
         self.log.touch()
@@ -83,12 +85,17 @@ class World:
     def settle(self) -> Ledger:
         """Stop publishing and wait until every delivery has ended; answers what was accepted."""
         ledger = self.stop_publishing()
+        for replay_id in self.replay_ids:
+            self.until(partial(self._is_finished, replay_id), f"{replay_id} does not end")
         self.await_the_end_of_deliveries()
         return ledger
 
     def await_the_end_of_deliveries(self) -> None:
         """Wait until nothing is pending."""
         self.until(lambda: not self.server.deliveries(status="pending"), "deliveries do not end")
+
+    def _is_finished(self, replay_id: str) -> bool:
+        return bool(self.server.call("GET", f"/replays/{replay_id}")["status"] == "finished")
 
     def until(self, is_so: Callable[[], bool], otherwise: str) -> None:
         """Wait until something is so."""
@@ -102,6 +109,16 @@ class World:
         assert self._publishers is not None
         ledger, self._publishers = self._publishers.stop(), None
         return ledger
+
+    def accepted(self) -> list[str]:
+        """The events that have got their 202 so far."""
+        assert self._publishers is not None
+        return list(self._publishers.ledger.accepted)
+
+    def refused(self) -> int:
+        """How many publishes were answered 503 or 429 so far."""
+        assert self._publishers is not None
+        return self._publishers.ledger.refused
 
     def received(self) -> list[Request]:
         """Every request that came to the receivers so far, in order."""
