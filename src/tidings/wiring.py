@@ -285,6 +285,7 @@ def _subscription_rules(settings: Settings, addresses: AddressRules) -> Subscrip
         SecretRules(are_strong_only=settings.require_strong_secrets),
         settings.subscriptions_max,
         settings.verification,
+        settings.equal_subscriptions_max,
     )
 
 

@@ -1,5 +1,6 @@
 """Webhook subscriptions: created, listed, switched between their states, deleted."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -304,6 +305,24 @@ async def test_a_tenant_may_have_only_so_many(
     expect_problem(answer, 429, "quota_exceeded")
     assert "retry-after" not in answer.headers  # time does not help
     await world.subscribe(tenantId="other")
+
+
+async def test_a_program_that_subscribes_at_each_start_is_stopped(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verbs = world.services.subscriptions
+    rules = replace(verbs._rules, equal_subscriptions_max=2)
+    monkeypatch.setattr(verbs, "_rules", rules)
+    for _ in range(2):
+        await world.subscribe()
+    answer = await world.client.post("/webhook-subscriptions", json=WISH)
+    expect_problem(answer, 429, "quota_exceeded")
+    other = await world.subscribe(eventType="order.other")
+    path = f"/webhook-subscriptions/{other['subscriptionId']}"
+    changed = await world.client.patch(path, json={"eventType": WISH["eventType"]})
+    expect_problem(changed, 429, "quota_exceeded")
+    assert (await world.client.get(path)).json()["eventType"] == "order.other"
+    assert (await world.publish())["deliveries"] == 2
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ def test_it_answers_what_asking_everybody_would(
             assert all(routing.get(one.subscription_id) is one for one in found)
     live = {name for name, one in present.items() if one.takes_events}
     assert {one.subscription_id for one in routing} == live
+    for tenant in ("one", "other"):
+        assert routing.count(tenant) == sum(present[name].tenant_id == tenant for name in live)
 
 
 def test_filters_are_asked_only_of_those_whose_pattern_matches() -> None:

@@ -64,7 +64,7 @@ _RESUMED: Final = ("Last-Event-ID",)
 _BAD_STATE: Final = (InvalidState,)
 _BAD_REPEAT: Final = (EventIdConflict, IdempotencyKeyReused)
 _NO_CREATION: Final = (CallbackUrlRefused, IdempotencyKeyReused, QuotaExceeded)
-_NO_CHANGE: Final = (CallbackUrlRefused, PreconditionFailed)
+_NO_CHANGE: Final = (CallbackUrlRefused, PreconditionFailed, QuotaExceeded)
 _NO_RETRY: Final = (InvalidState, AttemptInFlight)
 _NO_REPLAY: Final = (InvalidState, NotFound)
 

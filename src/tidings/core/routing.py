@@ -32,13 +32,15 @@ class _Node:
 class _TenantRoutes:
     """The patterns of one tenant's subscriptions."""
 
-    __slots__ = ("exact", "root")
+    __slots__ = ("count", "exact", "root")
 
     def __init__(self) -> None:
+        self.count = 0
         self.exact: dict[str, set[str]] = {}
         self.root = _Node()
 
     def add(self, patterns_text: str, subscription_id: str) -> None:
+        self.count += 1
         for pattern in parsed_patterns(patterns_text):
             if "*" not in pattern:
                 self.exact.setdefault(".".join(pattern), set()).add(subscription_id)
@@ -47,6 +49,7 @@ class _TenantRoutes:
             (path[-1].open_ended if pattern[-1] == "*" else path[-1].ending).add(subscription_id)
 
     def remove(self, patterns_text: str, subscription_id: str) -> None:
+        self.count -= 1
         for pattern in parsed_patterns(patterns_text):
             if "*" not in pattern:
                 event_type = ".".join(pattern)
@@ -141,8 +144,13 @@ class Routing:
         self._filters.pop(subscription_id, None)
         routes = self._tenants[old.tenant_id]
         routes.remove(old.event_type, subscription_id)
-        if not routes.exact and routes.root.is_bare():
+        if not routes.count:
             del self._tenants[old.tenant_id]
+
+    def count(self, tenant_id: str) -> int:
+        """How many subscriptions of a tenant take new events."""
+        routes = self._tenants.get(tenant_id)
+        return 0 if routes is None else routes.count
 
     def wanting(
         self,

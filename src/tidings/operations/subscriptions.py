@@ -43,6 +43,7 @@ class SubscriptionRules:
     secrets: SecretRules
     subscriptions_max: int
     verification: Verification = Verification.OFF
+    equal_subscriptions_max: int = limits.EQUAL_SUBSCRIPTIONS_MAX_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Subscriptions:
         earlier = await self._store.create_subscription(
             subscription,
             quota=self._rules.subscriptions_max,
+            equal_max=self._rules.equal_subscriptions_max,
             idempotency=idempotency,
             by=by,
         )
@@ -132,7 +134,8 @@ class Subscriptions:
     ) -> SubscriptionRecord:
         """Put another wish in place of the present one. Another callback URL is not proven yet.
 
-        Raises `NotFound`, `ValidationFailed`, `CallbackUrlRefused`, `PreconditionFailed`.
+        Raises `NotFound`, `ValidationFailed`, `CallbackUrlRefused`, `PreconditionFailed` and
+        `QuotaExceeded`.
         """
         now_ms = self._clock.now_ms()
 
@@ -147,7 +150,13 @@ class Subscriptions:
             is_elsewhere = wish.callback_url != before.callback_url
             return unproven(new, self._rules.verification) if is_elsewhere else new
 
-        return await self._store.change_subscription(tenant_id, subscription_id, changed, by=by)
+        return await self._store.change_subscription(
+            tenant_id,
+            subscription_id,
+            changed,
+            equal_max=self._rules.equal_subscriptions_max,
+            by=by,
+        )
 
     async def delete(
         self,

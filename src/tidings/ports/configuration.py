@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from tidings.core import limits
 from tidings.core.audit import NOBODY
 from tidings.core.subscription import Subscription
 from tidings.ports.records import (
@@ -33,10 +34,13 @@ class ConfigurationStore(Protocol):
         subscription: Subscription,
         *,
         quota: int,
+        equal_max: int = limits.EQUAL_SUBSCRIPTIONS_MAX_DEFAULT,
         idempotency: tuple[str, IdempotentAnswer] | None = None,
         by: str = NOBODY,
     ) -> IdempotentAnswer | None:
         """Store a new subscription. Raises `QuotaExceeded` when the tenant has `quota` of them.
+
+        The same when `equal_max` of them have this callback URL and event type.
 
         With an idempotency key that was used within 24 hours nothing is stored, and the answer
         given then is returned for the caller to compare; else None.
@@ -49,12 +53,14 @@ class ConfigurationStore(Protocol):
         subscription_id: str,
         change: Callable[[Subscription], Subscription],
         *,
+        equal_max: int | None = None,
         by: str = NOBODY,
     ) -> SubscriptionRecord:
         """Apply a pure function to a subscription. Raises `NotFound`, and what `change` raises.
 
-        Returning the very same object changes nothing. A status that leaves `disabled`, and a
-        resume, reset the endpoint's health.
+        With `equal_max` also `QuotaExceeded`, if it leads to a callback URL and event type that as
+        many others have. Returning the very same object changes nothing. A status that leaves
+        `disabled`, and a resume, reset the endpoint's health.
         """
         ...
 

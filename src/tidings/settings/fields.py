@@ -195,7 +195,18 @@ class Settings(BaseModel):
         "How many days events, deliveries and attempts are kept.",
     )
     subscriptions_max: int = _whole(
-        100_000, 1, 10_000_000, "How many subscriptions a tenant may have."
+        100_000,
+        1,
+        10_000_000,
+        "How many subscriptions a tenant may have. That is also how many deliveries one event can "
+        "lead to.",
+    )
+    equal_subscriptions_max: int = _whole(
+        limits.EQUAL_SUBSCRIPTIONS_MAX_DEFAULT,
+        1,
+        10_000_000,
+        "How many subscriptions of a tenant may have the same callback URL and the same event "
+        "types, literally.",
     )
     events_per_second_max: int | None = _limit(
         1_000_000,

@@ -104,6 +104,68 @@ async def test_the_quota_of_a_tenant_is_kept_and_deleted_ones_do_not_count(store
     await store.create_subscription(a_subscription(), quota=1)
 
 
+async def test_a_tenant_is_counted_whatever_state_its_subscriptions_are_in(
+    filled: Filled,
+) -> None:
+    first = await filled.subscribe()
+    for status in Status:
+        await filled.store.change_subscription(
+            TENANT,
+            first.subscription_id,
+            lambda old, status=status: replace(old, status=status),  # type: ignore[misc]
+        )
+        if status is Status.DELETED:
+            await filled.store.create_subscription(a_subscription(), quota=1)
+            return
+        with pytest.raises(QuotaExceeded):
+            await filled.store.create_subscription(a_subscription(), quota=1)
+
+
+async def test_only_so_many_subscriptions_are_equal_though_many_are_created_at_once(
+    store: Store,
+) -> None:
+    created = await asyncio.gather(
+        *(
+            store.create_subscription(a_subscription("a.b"), quota=99, equal_max=3)
+            for _ in range(20)
+        ),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, QuotaExceeded) for one in created) == 17
+    assert len(await store.load_subscriptions()) == 3
+    for other in (
+        a_subscription("a.c"),
+        a_subscription("a.b", callback_url="https://example.com/other"),
+        a_subscription("a.b", tenant_id="other"),
+    ):
+        await store.create_subscription(other, quota=99, equal_max=3)
+
+
+async def test_no_change_leads_around_the_bound_of_equal_ones(filled: Filled) -> None:
+    first, second = [await filled.subscribe("a.b") for _ in range(2)]
+    other = await filled.subscribe("a.c", callback_url="https://example.com/other")
+
+    async def change(name: str, equal_max: int, **members: object) -> None:
+        await filled.store.change_subscription(
+            TENANT,
+            name,
+            lambda old: replace(old, **members),  # type: ignore[arg-type]
+            equal_max=equal_max,
+        )
+
+    told = len(filled.told)
+    with pytest.raises(QuotaExceeded):
+        await change(other.subscription_id, 2, event_type="a.b", callback_url=first.callback_url)
+    assert len(filled.told) == told
+    found = await filled.store.get_subscription(TENANT, other.subscription_id)
+    assert found.subscription == other
+    await change(other.subscription_id, 2, event_type="a.b")
+    # A lower bound does not stand in the way of other changes.
+    await change(second.subscription_id, 1, description="still here")
+    await change(second.subscription_id, 2, status=Status.DELETED, secrets=(), headers=())
+    await change(other.subscription_id, 2, callback_url=first.callback_url)
+
+
 async def test_an_idempotent_creation_answers_the_first_answer_for_a_day(store: Store) -> None:
     first = IdempotentAnswer(b"asked", b"answer")
     again = IdempotentAnswer(b"other", b"other answer")

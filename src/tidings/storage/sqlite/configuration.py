@@ -10,7 +10,7 @@ from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.health import HEALTHY
 from tidings.core.identifier import lowest_id
 from tidings.core.lifecycle import LifecycleType
-from tidings.core.refusals import NotFound, QuotaExceeded
+from tidings.core.refusals import NotFound
 from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
 from tidings.ports.records import (
@@ -23,6 +23,7 @@ from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.changes import change_record, put_subscription
+from tidings.storage.sqlite.quotas import check_equals, check_room
 from tidings.storage.sqlite.rows import Row
 from tidings.storage.sqlite.statements import fetch_all, fetch_one
 from tidings.storage.sqlite.subscription_rows import (
@@ -45,15 +46,23 @@ class SqliteConfiguration(SqliteBase):
         subscription: Subscription,
         *,
         quota: int,
+        equal_max: int = limits.EQUAL_SUBSCRIPTIONS_MAX_DEFAULT,
         idempotency: tuple[str, IdempotentAnswer] | None = None,
         by: str = NOBODY,
     ) -> IdempotentAnswer | None:
         """See `ConfigurationStore`."""
-        return await self.write(
-            lambda tx: _create_subscription(
-                tx, self.sealer, subscription, quota, idempotency, by=by
-            )
-        )
+
+        def write(tx: Transaction) -> IdempotentAnswer | None:
+            if idempotency is not None:
+                earlier = _claim_request(tx, self.sealer, subscription, *idempotency)
+                if earlier is not None:
+                    return earlier
+            check_room(tx, subscription.tenant_id, quota)
+            check_equals(tx, subscription, equal_max)
+            _create_subscription(tx, self.sealer, subscription, by=by)
+            return None
+
+        return await self.write(write)
 
     async def change_subscription(
         self,
@@ -61,13 +70,20 @@ class SqliteConfiguration(SqliteBase):
         subscription_id: str,
         change: Callable[[Subscription], Subscription],
         *,
+        equal_max: int | None = None,
         by: str = NOBODY,
     ) -> SubscriptionRecord:
         """See `ConfigurationStore`."""
 
         def write(tx: Transaction) -> SubscriptionRecord:
+            def within_bounds(old: Subscription) -> Subscription:
+                new = change(old)
+                if equal_max is not None and _wants_else(old, new):
+                    check_equals(tx, new, equal_max)
+                return new
+
             record = _get(tx.db, self.sealer, tenant_id, subscription_id)
-            return change_record(tx, self.sealer, record, change, by=by)
+            return change_record(tx, self.sealer, record, within_bounds, by=by)
 
         return await self.write(write)
 
@@ -164,47 +180,36 @@ def load_routing(db: apsw.Connection, sealer: Sealer) -> Routing:
     return Routing(record.subscription for record in load_subscriptions(db, sealer))
 
 
-def _create_subscription(
+def _claim_request(
     tx: Transaction,
     sealer: Sealer,
     subscription: Subscription,
-    quota: int,
-    idempotency: tuple[str, IdempotentAnswer] | None,
-    *,
-    by: str,
+    request_key: str,
+    answer: IdempotentAnswer,
 ) -> IdempotentAnswer | None:
-    now_ms = subscription.created_at_ms
-    if idempotency is not None:
-        request_key, answer = idempotency
-        owner = f"idempotent_request:{subscription.tenant_id}:{request_key}"
-        row = fetch_one(
-            tx.db,
-            "SELECT fingerprint, sealed_answer FROM idempotent_request"
-            " WHERE tenant_id = ? AND request_key = ? AND created_at_ms > ?",
-            (subscription.tenant_id, request_key, now_ms - limits.IDEMPOTENT_REQUEST_TTL_MS),
-        )
-        if row is not None:
-            return IdempotentAnswer(row[0], sealer.open(row[1], owner))
-        tx.db.execute(
-            "INSERT OR REPLACE INTO idempotent_request VALUES (?,?,?,?,?)",
-            (
-                subscription.tenant_id,
-                request_key,
-                answer.fingerprint,
-                sealer.seal(answer.answer, owner),
-                now_ms,
-            ),
-        )
-    counted = fetch_one(
+    """Note how a request is answered, or find how it was; None if this is the first of its key."""
+    tenant_id, now_ms = subscription.tenant_id, subscription.created_at_ms
+    owner = f"idempotent_request:{tenant_id}:{request_key}"
+    row = fetch_one(
         tx.db,
-        "SELECT count(*) FROM subscription WHERE tenant_id = ? AND status <> 'deleted'",
-        (subscription.tenant_id,),
+        "SELECT fingerprint, sealed_answer FROM idempotent_request"
+        " WHERE tenant_id = ? AND request_key = ? AND created_at_ms > ?",
+        (tenant_id, request_key, now_ms - limits.IDEMPOTENT_REQUEST_TTL_MS),
     )
-    assert counted is not None
-    if counted[0] >= quota:
-        raise QuotaExceeded(
-            f"the tenant has {counted[0]} subscriptions, the limit is {quota}",
-        )
+    if row is not None:
+        return IdempotentAnswer(row[0], sealer.open(row[1], owner))
+    sealed = sealer.seal(answer.answer, owner)
+    tx.db.execute(
+        "INSERT OR REPLACE INTO idempotent_request VALUES (?,?,?,?,?)",
+        (tenant_id, request_key, answer.fingerprint, sealed, now_ms),
+    )
+    return None
+
+
+def _create_subscription(
+    tx: Transaction, sealer: Sealer, subscription: Subscription, *, by: str
+) -> None:
+    now_ms = subscription.created_at_ms
     note_tenant(tx, subscription.tenant_id, now_ms)
     put_subscription(tx, sealer, subscription)
     tx.tellings.append(
@@ -216,7 +221,11 @@ def _create_subscription(
         )
     )
     write_audit(tx, audit.created(subscription, by), now_ms)
-    return None
+
+
+def _wants_else(old: Subscription, new: Subscription) -> bool:
+    """Whether a change leads to another callback URL or other events."""
+    return (old.callback_url, old.event_type) != (new.callback_url, new.event_type)
 
 
 def _get(
