@@ -1,19 +1,25 @@
 """Run the benchmarks: ``python -m bench [SCENARIO …] [--runs N] [--write]``.
 
-Each scenario runs in fresh processes, N times (5 by default); the figures are medians. ``--write``
-puts the table into ``docs/performance.md``.
+Each scenario runs in fresh processes, several times; the figures are medians. Those of the floor,
+a relay that promises nothing, stand beside them where both measure the same. ``--write`` puts the
+tables into ``docs/performance.md`` and the figures into ``docs/performance.json``.
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bench.scenarios import SCENARIOS, Figures
+from bench.figures import CPU, Figures
+from bench.scenarios import SCENARIOS
 
-_REPORT = Path(__file__).parent.parent / "docs" / "performance.md"
+_DOCS = Path(__file__).parent.parent / "docs"
+_REPORT, _FIGURES = _DOCS / "performance.md", _DOCS / "performance.json"
 _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
+_FLOOR = "floor"
 
 
 def medians(runs: list[Figures]) -> Figures:
@@ -31,13 +37,43 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {model}, Python {platform.python_version()}"
 
 
-def table(results: dict[str, Figures], runs: int) -> str:
+def table(results: Mapping[str, Figures], runs: Mapping[str, int]) -> str:
     """The figures as a Markdown table."""
-    lines = [f"Medians of {runs} runs on {machine()}.", "", "| scenario | figure | value |"]
-    lines.append("|---|---|---:|")
+    lines = [f"Medians, on {machine()}.", ""]
+    lines += [
+        "| scenario | runs | figure | value | share of the floor |",
+        "|---|---:|---|---:|---:|",
+    ]
     for scenario, figures in results.items():
-        lines += [f"| {scenario} | {name} | {value:,.1f} |" for name, value in figures.items()]
+        floor = results.get(_FLOOR, {}) if scenario != _FLOOR else {}
+        lines += _rows(scenario, runs[scenario], figures, floor)
     return "\n".join(lines)
+
+
+def _rows(scenario: str, runs: int, figures: Figures, floor: Figures) -> Iterator[str]:
+    for name, value in figures.items():
+        share = ""
+        if name in floor and "MiB" not in name and value:
+            # Of a cost, the floor's is the share that nobody can save.
+            share = f"{(floor[name] / value if name == CPU else value / floor[name]):.0%}"
+        yield f"| {scenario} | {runs} | {name} | {value:,.1f} | {share} |"
+
+
+def write(results: Mapping[str, Figures], runs: Mapping[str, int]) -> None:
+    """Put the figures into the documents; scenarios that were not run keep theirs."""
+    known = json.loads(_FIGURES.read_text("utf-8")) if _FIGURES.exists() else {}
+    for name, figures in results.items():
+        known[name] = {"runs": runs[name], "machine": machine(), "figures": figures}
+    known = {name: known[name] for name in SCENARIOS if name in known}
+    _FIGURES.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    text = table(
+        {name: one["figures"] for name, one in known.items()},
+        {name: one["runs"] for name, one in known.items()},
+    )
+    report = _REPORT.read_text("utf-8")
+    before, _, rest = report.partition(_BEGIN)
+    after = rest.partition(_END)[2]
+    _REPORT.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", "utf-8")
 
 
 def main() -> None:
@@ -47,21 +83,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    results = {}
+    results: dict[str, Figures] = {}
+    counts: dict[str, int] = {}
     for name in arguments.scenario or SCENARIOS:
+        scenario = SCENARIOS[name]
+        counts[name] = min(arguments.runs, scenario.runs)
         runs = []
-        for number in range(arguments.runs):
-            runs.append(SCENARIOS[name]())
+        for number in range(counts[name]):
+            runs.append(scenario.measure())
             figures = ", ".join(f"{figure} {value:,.1f}" for figure, value in runs[-1].items())
-            print(f"{name} {number + 1}/{arguments.runs}: {figures}", flush=True)
+            print(f"{name} {number + 1}/{counts[name]}: {figures}", flush=True)
         results[name] = medians(runs)
-    text = table(results, arguments.runs)
-    print(f"\n{text}")
+    print(f"\n{table(results, counts)}")
     if arguments.write:
-        report = _REPORT.read_text()
-        before, _, rest = report.partition(_BEGIN)
-        after = rest.partition(_END)[2]
-        _REPORT.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}")
+        write(results, counts)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,29 @@
 """The processes of a measurement: server, receiver, load; and what the system says they cost."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import trustme
+
 _TICKS = os.sysconf("SC_CLK_TCK")
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
+_LOAD_SECONDS_MAX = 570.0
+
+Arrivals = dict[tuple[str, str], int]
+"""By the id of the event and the path: when it first came, in nanoseconds."""
 
 
 def free_port() -> int:
@@ -40,18 +47,76 @@ def peak_memory_mib(pid: int) -> float:
     raise ValueError(pid)
 
 
-Arrivals = dict[tuple[str, str], int]
-"""By the id of the event and the path: when it first came."""
-
-
-@dataclass
 class World:
-    """A running server and receiver."""
+    """A server, or what stands for one, and a receiver, on fresh data in `folder`."""
 
-    server: subprocess.Popen[bytes]
-    receiver: subprocess.Popen[bytes]
-    server_port: int
-    receiver_port: int
+    def __init__(
+        self, folder: Path, settings: dict[str, str], *, is_floor: bool, tls: bool
+    ) -> None:
+        self.folder = folder
+        self.server_port, self.receiver_port = free_port(), free_port()
+        self._scheme = "https" if tls else "http"
+        self._is_floor = is_floor
+        self._environment = {**os.environ, **settings}
+        receiver = [sys.executable, "-m", "bench.receiver", str(self.receiver_port)]
+        if tls:
+            receiver.append(self._certificate())
+        self.receiver = subprocess.Popen(receiver)
+        _await_port(self.receiver_port)
+        self.server: subprocess.Popen[bytes] = self.receiver
+
+    @property
+    def receiver_url(self) -> str:
+        """Where the receiver listens."""
+        return f"{self._scheme}://127.0.0.1:{self.receiver_port}"
+
+    def prepare(self, *, subscriptions: int, path: str, event_type: str) -> None:
+        """Fill the folder with subscriptions while no server runs on it."""
+        url = self.receiver_url + path
+        arguments = [str(self.folder), str(subscriptions), url, event_type]
+        command = [sys.executable, "-m", "bench.prepare", *arguments]
+        subprocess.run(command, check=True, env=self._environment)
+
+    def start(self) -> float:
+        """Start the server; answers how many seconds it took until it listened."""
+        began = time.monotonic()
+        if self._is_floor:
+            options = ["bench.floor", str(self.server_port), f"{self.receiver_url}/ok"]
+        else:
+            options = ["tidings", "serve", "--dev", "--port", str(self.server_port)]
+            options += ["--data-dir", str(self.folder)]
+        self.server = subprocess.Popen(
+            [sys.executable, "-m", *options],
+            env=self._environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _await_port(self.server_port)
+        return time.monotonic() - began
+
+    def kill_server(self) -> None:
+        """End the server as a power cut would."""
+        self.server.kill()
+        self.server.wait()
+
+    def stop(self) -> None:
+        """End both."""
+        for process in (self.server, self.receiver):
+            process.send_signal(signal.SIGTERM)
+        for process in (self.server, self.receiver):
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def cpu_seconds(self) -> float:
+        """The CPU time of the server so far."""
+        return cpu_seconds(self.server.pid)
+
+    def peak_memory_mib(self) -> float:
+        """The highest resident memory of the server so far."""
+        return peak_memory_mib(self.server.pid)
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the server's API."""
@@ -67,44 +132,67 @@ class World:
 
     def subscribe(self, event_type: str, path: str, **members: Any) -> str:
         """Subscribe the receiver."""
-        url = f"http://127.0.0.1:{self.receiver_port}{path}"
-        body = {"eventType": event_type, "callbackUrl": url, **members}
+        body = {"eventType": event_type, "callbackUrl": self.receiver_url + path, **members}
         return str(self.call("POST", "/webhook-subscriptions", body)["subscriptionId"])
 
     def arrivals(self) -> Arrivals:
-        """When each event came to the receiver, in nanoseconds."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.receiver_port, timeout=30)
-        connection.request("GET", "/arrivals")
-        lines = connection.getresponse().read().decode().splitlines()
-        connection.close()
-        split = [line.split() for line in lines]
+        """What has come to the receiver."""
+        split = [line.split() for line in self._ask_receiver("/arrivals").splitlines()]
         return {(event_id, path): int(at) for event_id, path, at in split}
 
+    def count_arrivals(self) -> int:
+        """How many deliveries have come to the receiver."""
+        return int(self._ask_receiver("/count"))
+
     def load(
-        self, events: int, *, connections: int, rate: float = 0, event_type: str = "bench.event"
+        self,
+        events: int,
+        *,
+        connections: int,
+        rate: float = 0,
+        event_type: str = "bench.event",
+        batch: int = 1,
     ) -> tuple[dict[str, int], float]:
         """Publish; answers when each 202 came, and how long all took, in seconds."""
-        arguments = [self.server_port, events, connections, rate, event_type]
+        arguments = [self.server_port, events, connections, rate, event_type, batch]
         done = subprocess.run(
             [sys.executable, "-m", "bench.load", *map(str, arguments)],
-            capture_output=True,
+            stdout=subprocess.PIPE,
             check=True,
-            timeout=300,
+            timeout=_LOAD_SECONDS_MAX,
         )
         *lines, took = done.stdout.decode().splitlines()
         accepted = {line.split()[0]: int(line.split()[1]) for line in lines}
         return accepted, int(took.split()[1]) / 1e9
 
-    def await_arrivals(self, events: int, *, seconds: float = 120) -> Arrivals:
+    def await_arrivals(self, deliveries: int, *, seconds: float = 120) -> Arrivals:
         """Wait until so many deliveries have come to the receiver."""
         until = time.monotonic() + seconds
-        while True:
-            arrivals = self.arrivals()
-            if len(arrivals) >= events:
-                return arrivals
+        while (count := self.count_arrivals()) < deliveries:
             if time.monotonic() > until:
-                raise SystemExit(f"only {len(arrivals)} of {events} deliveries arrived")
+                raise SystemExit(f"only {count} of {deliveries} deliveries arrived")
             time.sleep(0.05)
+        return self.arrivals()
+
+    def _ask_receiver(self, path: str) -> str:
+        make: Any = http.client.HTTPConnection
+        if self._scheme == "https":
+            trusting = ssl.create_default_context(cafile=self._environment["SSL_CERT_FILE"])
+            make = functools.partial(http.client.HTTPSConnection, context=trusting)
+        connection = make("127.0.0.1", self.receiver_port, timeout=60)
+        connection.request("GET", path)
+        text: str = connection.getresponse().read().decode()
+        connection.close()
+        return text
+
+    def _certificate(self) -> str:
+        """Make a certificate that the server will trust; answers the file with it and its key."""
+        authority = trustme.CA()
+        trusted, certificate = self.folder / "trusted.pem", self.folder / "receiver.pem"
+        authority.cert_pem.write_to_path(trusted)
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
+        self._environment["SSL_CERT_FILE"] = str(trusted)
+        return str(certificate)
 
 
 def cpu_of_a_post(kind: str, port: int, *, posts: int) -> float:
@@ -126,32 +214,22 @@ def lone_receiver() -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def world(**settings: str) -> Iterator[World]:
-    """Start a receiver and a server on fresh data, and end both."""
-    server_port, receiver_port = free_port(), free_port()
-    environment = {**os.environ, **settings}
+def world(
+    *,
+    is_floor: bool = False,
+    tls: bool = False,
+    prepare: Callable[[World], None] = lambda _: None,
+    **settings: str,
+) -> Iterator[World]:
+    """Start a receiver and a server, and end both. `prepare` may fill the folder before."""
     with tempfile.TemporaryDirectory() as folder:
-        receiver = subprocess.Popen([sys.executable, "-m", "bench.receiver", str(receiver_port)])
-        command = [sys.executable, "-m", "tidings", "serve", "--dev", "--port", str(server_port)]
-        server = subprocess.Popen(
-            [*command, "--data-dir", folder],
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        one = World(Path(folder), settings, is_floor=is_floor, tls=tls)
         try:
-            for port in (receiver_port, server_port):
-                _await_port(port)
-            yield World(server, receiver, server_port, receiver_port)
+            prepare(one)
+            one.start()
+            yield one
         finally:
-            for process in (server, receiver):
-                process.send_signal(signal.SIGTERM)
-            for process in (server, receiver):
-                try:
-                    process.wait(timeout=20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+            one.stop()
 
 
 def _await_port(port: int) -> None:
@@ -162,6 +240,6 @@ def _await_port(port: int) -> None:
         except OSError:
             if time.monotonic() > until:
                 raise
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
             return

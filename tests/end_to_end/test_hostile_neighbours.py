@@ -3,8 +3,8 @@
 How long the others wait is measured by ``python -m bench hostile``; a test has no clock to decide.
 """
 
-from bench.scenarios import HEALTHY, hostile_neighbourhood
-from bench.world import peak_memory_mib, world
+from bench.scenarios.neighbours import HEALTHY, hostile_neighbourhood
+from bench.world import world
 
 CONCURRENCY_MAX = 128
 PEAK_MIB_MAX = 300
@@ -21,7 +21,7 @@ def test_endpoints_that_answer_receive_everything_beside_those_that_do_worse() -
         arrivals = one.await_arrivals(100 * HEALTHY)
         paths = {f"/ok/{number}" for number in range(HEALTHY)}
         assert set(arrivals) == {(event_id, path) for event_id in accepted for path in paths}
-        assert peak_memory_mib(one.server.pid) < PEAK_MIB_MAX
+        assert one.peak_memory_mib() < PEAK_MIB_MAX
         waiting = one.call("GET", "/deliveries?status=pending&limit=200")["items"]
         assert len(waiting) == 200
         assert one.call("GET", "/health/ready") is not None

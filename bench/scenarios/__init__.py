@@ -1,0 +1,12 @@
+"""Every scenario by its name."""
+
+from collections.abc import Mapping
+
+from bench.figures import Scenario
+from bench.scenarios.growth import GROWTH
+from bench.scenarios.incident import INCIDENT
+from bench.scenarios.latency import LATENCY
+from bench.scenarios.neighbours import NEIGHBOURS
+from bench.scenarios.publishes import PUBLISHES
+
+SCENARIOS: Mapping[str, Scenario] = PUBLISHES | LATENCY | NEIGHBOURS | INCIDENT | GROWTH
