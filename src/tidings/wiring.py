@@ -25,7 +25,7 @@ from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.payload import Payloads
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
-from tidings.key_files import read_or_make_key, write_private
+from tidings.key_files import install_next_key, read_or_make_key, write_private
 from tidings.operations.access import Access
 from tidings.operations.audit import log_audited
 from tidings.operations.event_data import EventDataReading
@@ -47,6 +47,7 @@ from tidings.storage.sqlite import (
     WrongKey,
     open_store,
 )
+from tidings.storage.sqlite.reencryption import key_fits
 from tidings.system import SystemChance, SystemClock
 from tidings.transport import HttpTransport
 
@@ -244,6 +245,7 @@ def _encryption_key(settings: Settings, chance: SystemChance) -> bytes:
     if settings.encryption_key is not None:
         return settings.encryption_key_bytes
     path = settings.encryption_key_path
+    install_next_key(path, lambda key: key_fits(settings.database_path, key))
     if not path.exists() and settings.database_path.exists():
         raise CannotStart(
             f"the key {path} is missing, and the database is encrypted with it; restore the file, "

@@ -1,5 +1,6 @@
 """What an operator does to the database file: beside a running server, and without one."""
 
+import base64
 import contextlib
 import json
 import os
@@ -144,3 +145,61 @@ def test_who_looks_on_sees_how_far_a_backup_is(data_dir: str, tmp_path: Path) ->
     assert process.wait(20) == 0
     assert b"Backing up" in shown
     assert b"is backed up to" in shown
+
+
+def test_the_encryption_key_is_changed_and_the_server_goes_on(run: Run, tmp_path: Path) -> None:
+    server = Server(tmp_path / "data").start()
+    made = server.subscribe("https://example.com/in")
+    data_dir = str(server.data_dir)
+    in_use = run("database", "reencrypt", DATA_DIR=data_dir)
+    assert in_use.code == 5
+    assert "another process uses the database" in in_use.err
+    server.stop()
+    key = server.data_dir / "encryption.key"
+    old = key.read_text()
+
+    ended = run("database", "reencrypt", "--json", DATA_DIR=data_dir)
+    assert ended.code == 0, ended
+    assert json.loads(ended.out)["sealed"] == 2
+    assert key.read_text() != old
+    kept = [one for one in server.data_dir.glob("encryption.key.*") if one.read_text() == old]
+    assert len(kept) == 1
+    assert {one.stat().st_mode & 0o077 for one in (key, *kept)} == {0}
+    server.start()
+    path = f"/webhook-subscriptions/{made['subscriptionId']}/secret"
+    assert server.call("GET", path)["secrets"][0]["secret"] == made["secret"]
+    server.client.close()
+    server.stop()
+
+
+def test_a_key_of_the_environment_is_changed_and_a_wrong_one_is_told(
+    run: Run, tmp_path: Path
+) -> None:
+    old, new, wrong = (base64.b64encode(bytes([n]) * 32).decode() for n in range(3))
+    server = Server(tmp_path / "data", ENCRYPTION_KEY=old).start()
+    server.subscribe("https://example.com/in")
+    server.client.close()
+    server.stop()
+    settings = {"DATA_DIR": str(server.data_dir), "ENCRYPTION_KEY": old}
+
+    without = run("database", "reencrypt", **settings)
+    assert (without.code, without.err.count("\n")) == (2, 1)
+    same = run("database", "reencrypt", **settings, NEW_ENCRYPTION_KEY=old)
+    assert (same.code, same.err.count("\n")) == (2, 1)
+    refused = run(
+        "database", "reencrypt", **settings | {"ENCRYPTION_KEY": wrong}, NEW_ENCRYPTION_KEY=new
+    )
+    assert refused.code == 5
+    assert refused.err.startswith("tidings: the encryption key is not the one")
+    assert refused.err.count("\n") == 1
+
+    file = tmp_path / "new.key"
+    file.write_text("no key")
+    assert run("database", "reencrypt", "--new-key-file", str(file), **settings).code == 6
+    file.write_text(new + "\n")
+    ended = run("database", "reencrypt", "--new-key-file", str(file), **settings)
+    assert ended.code == 0, ended
+    assert "TIDINGS_ENCRYPTION_KEY" in ended.out
+    assert not (server.data_dir / "encryption.key").exists()
+    again = run("database", "reencrypt", "--json", **settings, NEW_ENCRYPTION_KEY=new)
+    assert json.loads(again.out)["sealed"] == 0

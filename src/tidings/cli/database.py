@@ -34,6 +34,7 @@ _KEY_COLUMNS = {
     "expires at": "expiresAt",
     "last used at": "lastUsedAt",
 }
+_SHOWN_MAX = 5
 _PRIVATE = 0o077
 """The umask under which nobody else may read what is made."""
 
@@ -89,6 +90,46 @@ def backup(
     screen.value({"database": str(path), "backup": str(to)})
 
 
+@command(app, "reencrypt")
+def reencrypt(
+    screen: Screen,
+    *,
+    new_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A file with the new key in base64; else TIDINGS_NEW_ENCRYPTION_KEY, else one "
+            "is made.",
+        ),
+    ] = None,
+    database: _Database = None,
+    data_dir: _DataDir = None,
+) -> None:
+    """Seal all secrets under a new encryption key, while the server is stopped."""
+    from tidings.cli.key_change import KeyChange
+    from tidings.storage.sqlite.maintenance import alone_with
+
+    path = _existing(database, data_dir)
+    settings = load_settings(database_url=database, data_dir=data_dir)
+    os.umask(_PRIVATE)
+    with _our_words(), alone_with(path), screen.progress("Sealing anew") as progress:
+        change = KeyChange.of(settings, new_key_file)
+        done = change.carry_out(progress.reached)
+    screen.value({"database": str(path), "sealed": done.sealed, "unopened": done.unopened})
+    screen.line(f"{done.sealed:,} values are sealed under the new key.")
+    if change.file is None:
+        screen.line("Set TIDINGS_ENCRYPTION_KEY to the new key before the server starts.")
+    else:
+        screen.line(f"The new key stands in {change.file}; the old one is kept beside it.")
+    screen.line("Backups made before need the old key.")
+    if done.unopened:
+        raise CommandFailed(
+            f"{len(done.unopened)} values could not be opened and stay as they are: "
+            + ", ".join(done.unopened[:_SHOWN_MAX]),
+            ExitCode.BAD_RESULT,
+        )
+
+
 @command(app, "audit")
 def audit(
     screen: Screen,
@@ -137,11 +178,11 @@ def _existing(database: str | None, data_dir: Path | None) -> Path:
 def _our_words() -> Iterator[None]:
     """Turn what the store says about the world into a line and an exit code."""
     from tidings.ports.store import StoreUnavailable
-    from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew
+    from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew, WrongKey
 
     try:
         yield
-    except (DatabaseInUse, DatabaseTooNew, FileExistsError) as fault:
+    except (DatabaseInUse, DatabaseTooNew, FileExistsError, WrongKey) as fault:
         raise CommandFailed(str(fault), ExitCode.CONFLICT) from fault
     except (StoreUnavailable, OSError) as fault:
         raise CommandFailed(str(fault), ExitCode.UNAVAILABLE) from fault

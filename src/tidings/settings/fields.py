@@ -125,6 +125,13 @@ class Settings(BaseModel):
         f"{ENCRYPTION_KEY_BYTES} bytes in base64",
         shown="made at the first start, in `encryption.key` in `TIDINGS_DATA_DIR`",
     )
+    new_encryption_key: EncryptionKey | None = _setting(
+        None,
+        "The key that `tidings database reencrypt` puts in place of the present one. `serve` "
+        "ignores it.",
+        f"{ENCRYPTION_KEY_BYTES} bytes in base64",
+        shown="made by `tidings database reencrypt`",
+    )
     allow_http: bool = _switch(
         "Whether callback URLs may begin with `http://`. Bodies then travel unencrypted; "
         "signatures still prove where they come from.",
@@ -274,6 +281,13 @@ class Settings(BaseModel):
         """The encryption key itself, where the environment gives it."""
         assert self.encryption_key is not None
         return b64decode(self.encryption_key.get_secret_value())
+
+    @property
+    def new_encryption_key_bytes(self) -> bytes | None:
+        """The key that is to follow, where the environment gives it."""
+        if self.new_encryption_key is None:
+            return None
+        return b64decode(self.new_encryption_key.get_secret_value())
 
     @classmethod
     def load(

@@ -27,8 +27,8 @@ class Sealer:
     """Seals with one key, and opens what was sealed with that key or an older one."""
 
     def __init__(self, key: bytes, *older_keys: bytes) -> None:
-        self._current = _key_name(key)
-        self._ciphers = {_key_name(one): AESGCM(one) for one in (key, *older_keys)}
+        self._current = _name_of(key)
+        self._ciphers = {_name_of(one): AESGCM(one) for one in (key, *older_keys)}
 
     def seal(self, value: bytes, belongs_to: str) -> bytes:
         """The value, readable only with the key and for what it belongs to."""
@@ -48,6 +48,11 @@ class Sealer:
             raise CannotOpen("damaged, or moved from another row") from None
 
 
-def _key_name(key: bytes) -> bytes:
+def key_name(key: bytes) -> str:
+    """The name by which a key is told from others; it says nothing about the key."""
+    return _name_of(key).hex()
+
+
+def _name_of(key: bytes) -> bytes:
     assert len(key) == KEY_BYTES
     return hashlib.sha256(b"tidings key name" + key).digest()[:_KEY_NAME_BYTES]

@@ -1,6 +1,7 @@
 """What an operator does with a database file: migrate, check, look into and back it up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,16 @@ _KEY_MOMENTS = ("createdAt", "expiresAt", "lastUsedAt")
 
 def migrate(path: Path) -> list[str]:
     """Bring the tables up to date; answers the steps taken. Raises `DatabaseInUse`."""
+    with alone_with(path):
+        return migrate_file(path)
+
+
+@contextmanager
+def alone_with(path: Path) -> Iterator[None]:
+    """Keep every other process from working with a database. Raises `DatabaseInUse`."""
     lock = ProcessLock(path)
     try:
-        return migrate_file(path)
+        yield
     finally:
         lock.release()
 

@@ -31,7 +31,7 @@ from tidings.storage.sqlite.tenants import SqliteTenants
 from tidings.storage.sqlite.threads import Checkpointer, ReaderThreads, WriterThread
 from tidings.storage.sqlite.transaction import Transaction, Transactions
 
-_CHECK_OWNER: Final = "configuration:1"
+CHECK_OWNER: Final = "configuration:1"
 
 
 class WrongKey(Exception):
@@ -85,10 +85,10 @@ def check_key(db: apsw.Connection, sealer: Sealer) -> None:
     with our_words():
         sealed = fetch_one(db, "SELECT sealed_check FROM configuration WHERE id = 1")[0]
         if sealed is None:
-            sealed = sealer.seal(b"", _CHECK_OWNER)
+            sealed = sealer.seal(b"", CHECK_OWNER)
             db.execute("UPDATE configuration SET sealed_check = ? WHERE id = 1", (sealed,))
     try:
-        sealer.open(sealed, _CHECK_OWNER)
+        sealer.open(sealed, CHECK_OWNER)
     except CannotOpen:
         raise WrongKey(
             "the encryption key is not the one that this database was begun with; "
