@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
+from tests.support.listen_command import ListenCommand
 from tests.support.receiver import Received, Receiver, Reply
 from tests.support.server import Server, free_port
 from tests.tidy.checkout import ROOT, text
@@ -115,6 +117,58 @@ def test_the_tour_of_the_readme_goes_as_told(reader: Reader) -> None:
         assert '"replayId"' in reader.run(replay, dlv=dlv)
         reader.await_line('"orderId": "or_67890"')
     assert "repeated" not in reader.received.read_text()
+
+
+@pytest.mark.parametrize(
+    ("document", "section"),
+    [
+        (ROOT / "README.md", "Without a public URL"),
+        (DOCS / "guides" / "listening.md", "On your own machine"),
+    ],
+)
+def test_events_come_to_a_receiver_on_this_machine_as_told(
+    reader: Reader, document: Path, section: str
+) -> None:
+    receive = blocks(ROOT / "README.md", "sh", "The tour")[1]
+    listen, publish = blocks(document, "sh", section)
+    program, verb, option, url, *rest = listen.replace("9000", str(reader.port)).split()
+    assert (program.removeprefix(".venv/bin/"), verb, option) == (
+        *("tidings", "listen", "--forward-to"),
+    )
+    with reader.receiver(receive):
+        command = ListenCommand(reader.server, url, *rest).until_ready()
+        reader.run(publish)
+        reader.await_line("200 received: ")
+        command.wait_for(lambda: any(": 200 (" in line for line in command.out))
+        assert command.stop() == 130
+
+
+def test_the_stream_looks_as_the_guide_shows_it(reader: Reader) -> None:
+    (curl,) = blocks(DOCS / "guides" / "listening.md", "sh", "Over HTTP")
+    (shown,) = blocks(DOCS / "guides" / "listening.md", "text", "Over HTTP")
+    reader.server.publish(
+        "order.shipped",
+        eventId="evt_567",
+        occurredAt="2024-05-04T12:00:00Z",
+        data={"orderId": "or_12345"},
+    )
+    url = f"{reader.server.url}{curl.split('8080')[1].strip().rstrip(chr(39))}"
+    with httpx2.stream("GET", url, timeout=10, trust_env=False) as answer:
+        pieces = answer.iter_text()
+        text = next(pieces)
+        reader.server.publish(
+            "order.shipped",
+            eventId="evt_568",
+            occurredAt="2024-05-04T12:00:00Z",
+            data={"orderId": "or_12345"},
+        )
+        while "evt_568" not in text:
+            text += next(pieces)
+    told, expected = (
+        re.sub(r"^id: .*$", "id: x", one, flags=re.MULTILINE).replace("evt_568", "evt_567")
+        for one in (text, shown)
+    )
+    assert told.replace('": "', '":"') == expected.rstrip("\n") + "\n\n"
 
 
 def test_the_start_goes_as_told(reader: Reader) -> None:

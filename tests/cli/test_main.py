@@ -28,7 +28,7 @@ def commands() -> dict[str, TyperCommand]:
 
 
 COMMANDS = commands()
-LONE = {"serve", "demo", "event-types", "listen", "database copy"}
+LONE = {"serve", "demo", "event-types", "database copy"}
 """Those that answer nothing."""
 
 
@@ -90,7 +90,6 @@ def test_a_command_that_makes_no_sense_is_one_line(run: Run, arguments: list[str
     [
         ["event-types"],
         ["event-types", "list", "--json"],
-        ["listen", "--forward-to", "http://127.0.0.1:3000"],
         ["database", "copy"],
         ["serve", "--processes", "2"],
         ["serve", "--role", "worker"],

@@ -50,6 +50,7 @@ class Receiver:
 
         class Connection(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = 65_536  # head and body in one packet: two would wait for each other
 
             def do_POST(self) -> None:
                 outer._serve(self)

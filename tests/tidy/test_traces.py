@@ -8,6 +8,7 @@ from tests.tidy.checkout import ROOT, documents, expect_none, files, named, text
 
 # What documents refer to, beside names that can belong to nobody (RFC 2606, RFC 6761).
 REFERENCES = {
+    "html.spec.whatwg.org",
     "keepachangelog.com",
     "semver.org",
     "www.rfc-editor.org",

@@ -16,6 +16,7 @@ from tidings.cli import (
     demo,
     events,
     keys,
+    listen,
     publish,
     serve,
     subscriptions,
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for one in (serve, demo, publish, unbuilt):
+for one in (serve, demo, publish, listen, unbuilt):
     app.add_typer(one.app)
 for name, several in (
     ("subscriptions", subscriptions),

@@ -97,12 +97,16 @@ _TABLE_WIDTH_MAX: Final = 500
 
 
 class CommandFailed(Exception):
-    """The command ends with this line on standard error and this exit code."""
+    """The command ends with this line on standard error and this exit code.
 
-    def __init__(self, line: str, code: ExitCode) -> None:
+    `problem` is the code of the problem that the server answered, if it was one.
+    """
+
+    def __init__(self, line: str, code: ExitCode, *, problem: str | None = None) -> None:
         super().__init__(line)
         self.line = line
         self.code = code
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)

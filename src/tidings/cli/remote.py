@@ -1,7 +1,8 @@
 """A thin client of the HTTP API: a request becomes its answer, or a line that says why not."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote, urlsplit
@@ -118,6 +119,32 @@ class Remote:
         """Revoke a key. Its id is enough, whatever tenant it belongs to."""
         return self._request("DELETE", ("api-keys", key_id), {})
 
+    @contextmanager
+    def listen(
+        self, event_type: str | None, last_id: str, *, silence_seconds: float
+    ) -> Iterator[Iterator[bytes]]:
+        """The bytes of the stream of events, behind an id unless that is empty.
+
+        It counts as broken when nothing comes for `silence_seconds`.
+        """
+        headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
+        if last_id:
+            headers["Last-Event-ID"] = last_id
+        query = self._query({"eventType": event_type})
+        with self._broken_connections_told(silence_seconds), ExitStack() as rest:
+            while True:
+                opening = self._client.stream(
+                    "GET", "/events/stream", params=query, headers=headers, timeout=silence_seconds
+                )
+                answer = rest.enter_context(opening)
+                if answer.status_code != _UNAUTHORIZED or self._found_key is None:
+                    break
+                self._drop_found_key()
+            if not answer.is_success:
+                answer.read()
+                raise _failure(answer)
+            yield answer.iter_bytes()
+
     def _query(self, query: Mapping[str, Any]) -> dict[str, str]:
         given = {"tenantId": self.tenant, **query}
         return {name: str(value) for name, value in given.items() if value is not None}
@@ -129,12 +156,24 @@ class Remote:
         query: Mapping[str, str],
         body: bytes | None = None,
     ) -> Answer:
-        import httpx2
-
         url = "/" + "/".join(quote(part, safe="").replace(".", "%2E") for part in path)
         headers = {} if body is None else {"Content-Type": "application/json"}
-        try:
+        with self._broken_connections_told(_TIMEOUT_SECONDS):
             answer = self._client.request(method, url, params=query, content=body, headers=headers)
+        if answer.status_code == _UNAUTHORIZED and self._found_key is not None:
+            self._drop_found_key()
+            return self._request(method, path, query, body)
+        if not answer.is_success:
+            raise _failure(answer)
+        return Answer(answer.content)
+
+    @contextmanager
+    def _broken_connections_told(self, seconds: float) -> Iterator[None]:
+        """Turn what can happen to a connection into a line; `seconds` is how long it may last."""
+        import httpx2
+
+        try:
+            yield
         except httpx2.ConnectError:
             raise CommandFailed(
                 f"no server answers at {self.server}; start one with `tidings serve`, "
@@ -143,21 +182,18 @@ class Remote:
             ) from None
         except httpx2.TimeoutException:
             raise CommandFailed(
-                f"{self.server} did not answer within {_TIMEOUT_SECONDS} seconds",
+                f"{self.server} did not answer within {seconds:g} seconds",
                 ExitCode.UNAVAILABLE,
             ) from None
         except httpx2.TransportError as fault:
             raise CommandFailed(
                 f"the connection to {self.server} broke: {fault}", ExitCode.UNAVAILABLE
             ) from None
-        if answer.status_code == _UNAUTHORIZED and self._found_key is not None:
-            # It may be the key of another server that ran here; one for development needs none.
-            self._found_key = None
-            del self._client.headers["Authorization"]
-            return self._request(method, path, query, body)
-        if not answer.is_success:
-            raise _failure(answer)
-        return Answer(answer.content)
+
+    def _drop_found_key(self) -> None:
+        """Go without it: it may be that of another server, and one for development needs none."""
+        self._found_key = None
+        del self._client.headers["Authorization"]
 
     def _use_key(self, api_key: str) -> None:
         if not api_key.isascii() or not api_key.isprintable():
@@ -191,7 +227,9 @@ def _failure(answer: "httpx2.Response") -> CommandFailed:
         line = f"{line}: {'; '.join(places)}"
     refusal = _refusals(Refusal).get(name)
     return CommandFailed(
-        f"{shown(line)} ({name})", code if refusal is None else exit_code_of(refusal)
+        f"{shown(line)} ({name})",
+        code if refusal is None else exit_code_of(refusal),
+        problem=name,
     )
 
 

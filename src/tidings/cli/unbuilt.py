@@ -20,9 +20,3 @@ def refuse_unbuilt(what: str) -> NoReturn:
 def event_types() -> None:
     """Describe event types. Not available in this version."""
     refuse_unbuilt("the catalogue of event types")
-
-
-@app.command("listen", context_settings=_ANYTHING)
-def listen() -> None:
-    """Forward events to this machine. Not available in this version."""
-    refuse_unbuilt("forwarding events to this machine")
