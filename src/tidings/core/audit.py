@@ -22,6 +22,8 @@ SHOWN: Final = (
     "retry_policy",
     "rate_limit_per_second",
     "timeout_seconds",
+    "payload_format",
+    "thin_above_bytes",
     "metadata",
     "must_prove",
     "verified_at_ms",
