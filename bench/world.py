@@ -78,7 +78,7 @@ class World:
         subprocess.run(command, check=True, env=self._environment)
 
     def start(self) -> float:
-        """Start the server; answers how many seconds it took until it listened."""
+        """Start the server; answers how many seconds it took until it was ready."""
         began = time.monotonic()
         if self._is_floor:
             options = ["bench.floor", str(self.server_port), f"{self.receiver_url}/ok"]
@@ -92,6 +92,8 @@ class World:
             stderr=subprocess.DEVNULL,
         )
         _await_port(self.server_port)
+        if not self._is_floor:
+            self.call("GET", "/health/ready", seconds=_START_SECONDS)
         return time.monotonic() - began
 
     def kill_server(self) -> None:
@@ -118,9 +120,16 @@ class World:
         """The highest resident memory of the server so far."""
         return peak_memory_mib(self.server.pid)
 
-    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        *,
+        seconds: float = 10.0,
+    ) -> Any:
         """Call the server's API."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server_port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server_port, timeout=seconds)
         content = None if body is None else json.dumps(body)
         connection.request(method, path, content, {"Content-Type": "application/json"})
         answer = connection.getresponse()
