@@ -14,10 +14,10 @@ from simulation import facts
 from simulation.database import WitnessedDatabase
 from simulation.faults import CommitFault, StoreFaults
 from simulation.journal import Journal
+from tidings.core import limits
 from tidings.ports.store import StoreUnavailable
 from tidings.storage.sqlite.access import Waiting, Writer
 from tidings.storage.sqlite.connection import our_words
-from tidings.storage.sqlite.threads import WRITES_WAITING_MAX
 from tidings.storage.sqlite.transaction import Transactions, Write, Written
 
 T = TypeVar("T")
@@ -103,7 +103,7 @@ class VirtualWriter(Writer):
         if fault is CommitFault.CRASH_BEFORE:
             self._faults.crash("crash_before_commit")
             return
-        writes = [write for write, _ in self._waiting[:WRITES_WAITING_MAX]]
+        writes = [write for write, _ in self._waiting[: limits.WRITES_WAITING_MAX]]
         if fault in _ERRORS:
             self._database.fail_after(self._faults.statements(fault), _ERRORS[fault])
         try:

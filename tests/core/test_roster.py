@@ -1,11 +1,14 @@
 """What is in memory, and who is not known yet."""
 
+import dataclasses
+
 from msgspec.structs import replace
 
 from tests.support.values import NOW_MS, a_subscription
 from tidings.core.commands import LoadSubscription
 from tidings.core.delivery import Delivery
 from tidings.core.roster import Roster
+from tidings.core.subscription import Status
 
 ROW = Delivery(1, "dlv_1", "default", "sub_1", 1)
 
@@ -52,3 +55,15 @@ def test_rows_that_wait_can_be_forgotten() -> None:
     roster.drop_ready(endpoint)
     assert roster.known == {}
     assert endpoint.ready_rows == 0
+
+
+def test_subscriptions_whose_secrets_do_not_open_are_known_until_they_do() -> None:
+    roster = Roster()
+    sound = a_subscription(subscription_id="sub_1")
+    roster.put(dataclasses.replace(sound, secrets=()))
+    assert roster.unopened == {"sub_1"}
+    roster.put(sound)
+    assert roster.unopened == set()
+    roster.put(dataclasses.replace(sound, secrets=()))
+    roster.put(dataclasses.replace(sound, secrets=(), status=Status.DELETED))
+    assert roster.unopened == set()

@@ -1,6 +1,8 @@
 """The encryption key: without the right one the server does not start, and nothing is lost."""
 
 import base64
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,41 @@ def test_the_server_refuses_to_start_without_the_right_key_and_loses_nothing(
     assert server.call("GET", path)["secrets"][0]["secret"] == subscription["secret"]
     server.publish()
     receiver.wait("/kept", 1)
+    server.client.close()
+    assert server.stop() == 0
+
+
+def test_a_subscription_whose_secret_does_not_open_waits_and_says_so(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Nothing is ever sent to it unsigned, nothing is lost, and nobody else waits."""
+    server = Server(tmp_path / "data").start()
+    damaged = server.subscribe(f"{receiver.url}/damaged")["subscriptionId"]
+    server.subscribe(f"{receiver.url}/sound")
+    assert server.stop() == 0
+    database = tmp_path / "data" / "tidings.db"
+    change = "UPDATE signing_secret SET sealed_secret = ? WHERE subscription_id = ?"
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        select = "SELECT sealed_secret FROM signing_secret WHERE subscription_id = ?"
+        (sealed,) = db.execute(select, (damaged,)).fetchone()
+        db.execute(change, (sealed[:-1] + bytes([sealed[-1] ^ 1]), damaged))
+
+    server.start()
+    assert server.publish()["deliveries"] == 2
+    receiver.wait("/sound", 1)
+    (waiting,) = server.deliveries(subscriptionId=damaged)
+    assert (waiting["status"], waiting["attemptCount"]) == ("pending", 0)
+    assert "tidings_subscriptions_unopened 1.0" in server.client.get("/metrics").text
+    assert f"a secret cannot be opened; nothing is sent to {damaged}" in server.output.read_text()
+    assert receiver.at("/damaged") == []
+    assert server.stop() == 0
+
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.execute(change, (sealed, damaged))
+    server.start()
+    (request,) = receiver.wait("/damaged", 1)
+    assert request.headers["webhook-signature"].startswith("v1,")
+    assert "tidings_subscriptions_unopened 0.0" in server.client.get("/metrics").text
     server.client.close()
     assert server.stop() == 0
 

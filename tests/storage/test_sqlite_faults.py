@@ -1,6 +1,8 @@
 """The world fails: full disks, files that cannot be written, callers that go away, bugs."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import apsw
@@ -13,8 +15,10 @@ from tests.support.waiting import eventually
 from tidings.core import limits
 from tidings.core.delivery import Turn, ending_of
 from tidings.core.event import Accepted
-from tidings.core.refusals import QuotaExceeded
-from tidings.ports.store import Committed, StoreUnavailable
+from tidings.core.refusals import QuotaExceeded, Unavailable
+from tidings.core.subscription import Status, Subscription
+from tidings.ports.records import ApiKey, Replay, ReplayScope
+from tidings.ports.store import Committed, StoreFull, StoreUnavailable
 from tidings.storage.sqlite import SqliteStore, threads
 from tidings.storage.sqlite.transaction import Transaction
 
@@ -134,6 +138,42 @@ async def test_a_nearly_full_disk_keeps_its_rest_for_results(
         result = a_result(row, ending_of(Turn.ATTEMPT_DELIVERED))
         (recorded,) = await store.record_results([result])
         assert recorded.applied
+
+
+async def test_a_nearly_full_disk_begins_nothing_new_but_lets_people_end_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_sqlite_store(tmp_path) as store:
+        filled = Filled(store)
+        name = (await filled.subscribe()).subscription_id
+        (row,) = await filled.publish(event_id="evt_1")
+        monkeypatch.setattr(store, "free_bytes", lambda: limits.DISK_RESERVE_BYTES - 1)
+        key = ApiKey("key_1", b"h" * 32, "one", (), None, NOW_MS)
+        replay = Replay("rpl_1", ReplayScope(TENANT, "dead"), 0, NOW_MS)
+        for begun in (
+            store.create_subscription(a_subscription(), quota=9),
+            store.create_api_key(key),
+            store.note_secrets_read(TENANT, name, now_ms=NOW_MS, by="key_1"),
+            store.replay_event(TENANT, "evt_1", subscription_id=None, now_ms=NOW_MS),
+            store.start_replay(replay),
+            store.advance_replay("rpl_1", now_ms=NOW_MS, limit=1),
+        ):
+            with pytest.raises(StoreFull):
+                await begun
+
+        def set_status(status: Status) -> Callable[[Subscription], Subscription]:
+            return lambda old: replace(old, status=status, version=old.version + 1)
+
+        def describe(old: Subscription) -> Subscription:
+            return replace(old, description="a", version=old.version + 1)
+
+        with pytest.raises(Unavailable):
+            await store.change_subscription(TENANT, name, describe)
+        await store.change_subscription(TENANT, name, set_status(Status.PAUSED))
+        await store.cancel_delivery(TENANT, row.delivery_id, now_ms=NOW_MS)
+        await store.change_subscription(TENANT, name, set_status(Status.DELETED))
+        while await store.erase_tenant(TENANT, now_ms=NOW_MS, limit=99):
+            pass
 
 
 async def test_a_bug_in_one_write_takes_no_other_with_it(tmp_path: Path) -> None:

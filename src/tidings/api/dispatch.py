@@ -23,12 +23,12 @@ from tidings.api.faults import fault_of
 from tidings.api.problems import HttpFault, InternalError, Problems
 from tidings.api.route import Route
 from tidings.api.services import Services
+from tidings.core import limits
 from tidings.core.refusals import Refusal, Unavailable, ValidationFailed
 from tidings.operations.access import EVERYBODY
 from tidings.ports.store import StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
-_QUERY_PARAMETERS_MAX = 50
 
 
 class Operation:
@@ -129,7 +129,7 @@ def decoded_query(query_string: bytes, kind: type[msgspec.Struct]) -> msgspec.St
             query_string.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
-            max_num_fields=_QUERY_PARAMETERS_MAX,
+            max_num_fields=limits.QUERY_PARAMETERS_MAX,
         )
     except ValueError:
         raise ValidationFailed("the query cannot be read") from None

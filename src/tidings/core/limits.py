@@ -22,6 +22,7 @@ ID_LENGTH_MAX: Final = 128
 ORDERING_KEY_LENGTH_MAX: Final = 128
 JSON_DEPTH_MAX: Final = 64
 IDEMPOTENCY_KEY_LENGTH_MAX: Final = 255
+QUERY_PARAMETERS_MAX: Final = 50
 IDEMPOTENT_REQUEST_TTL_MS: Final = 24 * 3_600_000
 HOPS_MAX: Final = 8
 """How often what was received may be published anew: beyond that it is going in a circle."""
@@ -132,6 +133,18 @@ SETTLED_ROWS_MAX: Final = 500
 PUBLISHES_GATHER_MS: Final = 4
 PUBLISHES_WAITING_MAX: Final = 20_000
 PUBLISH_BYTES_WAITING_MAX: Final = 64 * 1024 * 1024
+COMMIT_MS_MAX: Final = 5_000
+"""While a commit takes longer than this, new events are refused instead of made to wait."""
+TRANSACTION_MS_MAX: Final = 10.0
+"""After this long no further write joins a transaction."""
+WRITES_WAITING_MAX: Final = 1_000
+"""How many writes may share a transaction."""
+BUSY_TIMEOUT_MS: Final = 5_000
+"""How long a connection waits for another one's lock on the database."""
+RETAINED_ROWS_MAX: Final = 200
+"""What one step of the retention deletes or ends."""
+BACKLOGS_COUNTED_MAX: Final = 10_000
+"""Tenants whose backlog is kept in memory."""
 
 DISK_RESERVE_BYTES: Final = 64 * 1024 * 1024
 """Below this nothing is accepted, so that the results of what was accepted can be stored."""
@@ -159,6 +172,9 @@ RESULTS_UNRECORDED_MAX: Final = 512
 RESULT_UNRECORDED_AGE_MS_MAX: Final = 500
 RESULTS_GATHER_MS: Final = 20
 BODY_CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
+BODIES_READ_MAX: Final = 64
+ENDPOINTS_IN_MEMORY_MAX: Final = 20_000
+"""Endpoints that stay in memory although they have nothing to do."""
 REPLAYED_ROWS_WAITING_MAX: Final = 1_000
 
 # Endpoint health.
@@ -203,6 +219,17 @@ assert TRIALS_IN_FLIGHT_OF_HOST_MAX < TRIALS_IN_FLIGHT_MAX < CONCURRENCY_MAX_DEF
 # What one event brings to one callback URL fits into one ordinary transaction.
 assert EQUAL_SUBSCRIPTIONS_MAX_DEFAULT <= COMMIT_DELIVERIES_MAX
 assert RESULTS_MAX <= RESULTS_UNRECORDED_MAX
+assert COMMIT_EVENTS_MAX <= BATCH_EVENTS_MAX <= PUBLISHES_WAITING_MAX
+assert BATCH_BYTES_MAX <= PUBLISH_BYTES_WAITING_MAX
+assert TRANSACTION_MS_MAX < PUBLISHES_GATHER_MS * 10 < RESULT_UNRECORDED_AGE_MS_MAX < COMMIT_MS_MAX
+assert TRANSACTION_MS_MAX < BUSY_TIMEOUT_MS
+assert RETAINED_ROWS_MAX <= SETTLED_ROWS_MAX <= REPLAYED_ROWS_WAITING_MAX
+assert ENDPOINT_WINDOW_ROWS_MAX <= DUE_ROWS_IN_MEMORY_MAX <= ROWS_IN_MEMORY_MAX
+assert HANDSHAKES_MAX <= ENDPOINT_CONCURRENCY_MAX <= HOST_CONCURRENCY_MAX
+assert CONCURRENCY_MAX_DEFAULT <= CONNECTIONS_KEPT_MAX
+assert LOOKUP_SECONDS_MAX <= TIMEOUT_SECONDS_DEFAULT
+# The reserve holds what is in flight when the disk gets full, many times over.
+assert RESULTS_UNRECORDED_MAX * (ANSWER_BODY_BYTES_KEPT_MAX + 4_096) * 10 < DISK_RESERVE_BYTES
 assert PROBE_INTERVAL_MS_MIN <= PROBE_INTERVAL_MS_MAX
 assert FILTER_STEPS_MIN <= FILTER_STEPS_MAX <= FILTER_STEPS_OF_EVENT_MAX
 assert TIMEOUT_SECONDS_MIN <= TIMEOUT_SECONDS_DEFAULT <= TIMEOUT_SECONDS_MAX

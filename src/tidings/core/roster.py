@@ -18,12 +18,21 @@ class Roster:
 
     def __init__(self) -> None:
         self.subscriptions: dict[str, Subscription] = {}
+        self.unopened: set[str] = set()
         self.endpoints: dict[str, Endpoint] = {}
         self.known: dict[int, Delivery] = {}
         self.finished = FinishedRows()
         self.strangers: set[str] = set()
         self.commands: list[Command] = []
         self._tenants: dict[str, Share] = {}
+
+    def put(self, subscription: Subscription) -> None:
+        """Take in a subscription as it is now."""
+        self.subscriptions[subscription.subscription_id] = subscription
+        if subscription.is_unopened:
+            self.unopened.add(subscription.subscription_id)
+        else:
+            self.unopened.discard(subscription.subscription_id)
 
     def endpoint(self, subscription_id: str, now_ms: int) -> Endpoint | None:
         """The endpoint of a subscription; None, and a command, if nobody has told us about it."""

@@ -55,6 +55,11 @@ class Scheduler:
         """A subscription as it stands now; None once it is deleted and settled."""
         return self._roster.subscriptions.get(subscription_id)
 
+    @property
+    def subscriptions_unopened(self) -> int:
+        """How many subscriptions have secrets that cannot be opened."""
+        return len(self._roster.unopened)
+
     def endpoints(self) -> list[Endpoint]:
         """The endpoints in memory."""
         return list(self._roster.endpoints.values())
@@ -78,7 +83,7 @@ class Scheduler:
 
         With rows in the table it is behind; what is over gets its rows ended.
         """
-        self._roster.subscriptions[subscription.subscription_id] = subscription
+        self._roster.put(subscription)
         if not has_rows and health is HEALTHY:
             return
         endpoint = self._roster.endpoint(subscription.subscription_id, now_ms)
@@ -98,7 +103,7 @@ class Scheduler:
         if old is not None and subscription.version < old.version:
             # It was loaded before a change that we have been told of since.
             return
-        roster.subscriptions[subscription_id] = subscription
+        roster.put(subscription)
         if subscription_id not in roster.endpoints and not subscription.is_over:
             if subscription_id in roster.strangers:
                 self._meet(subscription_id, now_ms)

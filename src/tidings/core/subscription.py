@@ -139,6 +139,11 @@ class Subscription:
         return self.status is Status.ACTIVE
 
     @property
+    def is_unopened(self) -> bool:
+        """Whether its secrets cannot be opened, so that nothing is sent to it."""
+        return not self.secrets and self.status is not Status.DELETED
+
+    @property
     def is_over(self) -> bool:
         """Whether its unfinished deliveries end, instead of going on or waiting."""
         return self.status in (Status.DISABLED, Status.DELETED)

@@ -8,8 +8,6 @@ from tidings.core import limits
 from tidings.ports.records import StoredBody
 from tidings.ports.store import Store
 
-_READ_AT_ONCE = 64
-
 
 class Bodies:
     """Finds the body of an event by its `seq`.
@@ -55,7 +53,7 @@ class Bodies:
     async def _read(self) -> None:
         try:
             while self._asked:
-                await self._read_some(dict(list(self._asked.items())[:_READ_AT_ONCE]))
+                await self._read_some(dict(list(self._asked.items())[: limits.BODIES_READ_MAX]))
         finally:
             self._reading = None
 

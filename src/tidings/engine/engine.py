@@ -109,6 +109,11 @@ class Engine:
                 lambda: recorder.unrecorded,
             ),
             (
+                "tidings_subscriptions_unopened",
+                "Subscriptions whose secrets cannot be opened; nothing is sent to them.",
+                lambda: scheduler.subscriptions_unopened,
+            ),
+            (
                 "tidings_audit_rows_missing",
                 "Deliveries that the audit found and nobody would have sent. More than 0 is a bug.",
                 lambda: self.maintenance.rows_missing,

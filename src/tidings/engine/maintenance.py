@@ -13,9 +13,8 @@ from tidings.ports.store import Store, StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
-_ROWS_AT_ONCE = 200
+_ROWS_AT_ONCE = limits.RETAINED_ROWS_MAX
 _BREATH_SECONDS = 0.02
-_ENDPOINTS_KEPT = 20_000
 _EXPIRES_BEFORE_RETENTION_MS = _DAY_MS
 _RETENTION_SHARE = 0.01
 """For which part of its time an old event may be kept longer, where that time is short."""
@@ -108,7 +107,8 @@ class Maintenance:
         )
         await _until_nothing_is_left(
             lambda: self._store.delete_audit_records(
-                recorded_before_ms=now_ms - limits.AUDIT_DAYS * _DAY_MS, limit=_ROWS_AT_ONCE
+                recorded_before_ms=now_ms - limits.AUDIT_DAYS * _DAY_MS,
+                limit=_ROWS_AT_ONCE,
             )
         )
 
@@ -144,7 +144,7 @@ class Maintenance:
             self._wake()
 
     async def _forget_idle(self) -> None:
-        self._scheduler.forget_idle(keep=_ENDPOINTS_KEPT)
+        self._scheduler.forget_idle(keep=limits.ENDPOINTS_IN_MEMORY_MAX)
 
 
 async def _until_nothing_is_left(step: Callable[[], Awaitable[int]]) -> None:

@@ -96,6 +96,7 @@ class Publisher:
         self._waiting_bytes = 0
         self._awake = asyncio.Event()
         self._committed_at_ms = 0.0
+        self._is_committing = False
         self._is_closing = False
 
     async def publish(self, publications: Sequence[Publication]) -> list[Accepted | Refusal]:
@@ -130,7 +131,9 @@ class Publisher:
             self._awake.clear()
             while self._waiting:
                 await self._gather()
+                self._is_committing = True
                 await self._commit(self._next_batch())
+                self._is_committing = False
             if self._is_closing:
                 return
 
@@ -150,6 +153,16 @@ class Publisher:
                 "too many events are waiting to be stored; try again",
                 retry_after_seconds=_RETRY_AFTER_SECONDS,
             )
+        if self._is_stuck():
+            raise Unavailable(
+                "the database is slow at the moment; try again",
+                retry_after_seconds=_RETRY_AFTER_SECONDS,
+            )
+
+    def _is_stuck(self) -> bool:
+        """Whether the commit under way takes so long that nobody else should wait behind it."""
+        took_ms = self._clock.monotonic_ms() - self._committed_at_ms
+        return self._is_committing and took_ms > limits.COMMIT_MS_MAX
 
     def _new_event(self, publication: Publication, now_ms: int) -> NewEvent:
         event_id = publication.event_id or self._chance.new_id("evt", now_ms)

@@ -40,6 +40,7 @@ class SqliteAudit(SqliteBase):
         self, tenant_id: str, subscription_id: str, *, now_ms: int, by: str
     ) -> None:
         """See `ConfigurationStore`."""
+        self.keep_reserve()
 
         def write(tx: Transaction) -> None:
             found = fetch_one(

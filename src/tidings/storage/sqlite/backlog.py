@@ -1,14 +1,12 @@
 """How many unfinished deliveries each tenant has, without counting them at each publish."""
 
 from collections.abc import Iterable
-from typing import Final
 
 import apsw
 
+from tidings.core import limits
 from tidings.core.delivery import Delivery
 from tidings.storage.sqlite.statements import fetch_one
-
-_TENANTS_MAX: Final = 10_000
 
 
 class Backlog:
@@ -28,7 +26,7 @@ class Backlog:
         """How many a tenant has, within the present transaction."""
         count = self._counts.get(tenant_id)
         if count is None:
-            if len(self._counts) >= _TENANTS_MAX:
+            if len(self._counts) >= limits.BACKLOGS_COUNTED_MAX:
                 self._counts.clear()
             count = int(
                 fetch_one(

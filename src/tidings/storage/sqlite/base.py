@@ -1,7 +1,7 @@
 """What every part of the SQLite store has at hand: the writer, the readers, the sealer."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import apsw
 
@@ -13,6 +13,8 @@ from tidings.storage.sqlite.access import Readers, Writer
 from tidings.storage.sqlite.transaction import Transaction
 
 T = TypeVar("T")
+
+NEARLY_FULL: Final = "the disk is nearly full"
 
 
 class SqliteBase:
@@ -51,5 +53,9 @@ class SqliteBase:
 
         Raises `StoreFull`.
         """
-        if self.free_bytes() < limits.DISK_RESERVE_BYTES:
-            raise StoreFull("the disk is nearly full")
+        if self.is_nearly_full():
+            raise StoreFull(NEARLY_FULL)
+
+    def is_nearly_full(self) -> bool:
+        """Whether what is left of the disk is the reserve, or less."""
+        return self.free_bytes() < limits.DISK_RESERVE_BYTES

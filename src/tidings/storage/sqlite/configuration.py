@@ -10,7 +10,7 @@ from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.health import HEALTHY
 from tidings.core.identifier import lowest_id
 from tidings.core.lifecycle import LifecycleType
-from tidings.core.refusals import NotFound
+from tidings.core.refusals import NotFound, Unavailable
 from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
 from tidings.ports.records import (
@@ -21,7 +21,7 @@ from tidings.ports.records import (
 )
 from tidings.storage.sealing import Sealer
 from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import SqliteBase
+from tidings.storage.sqlite.base import NEARLY_FULL, SqliteBase
 from tidings.storage.sqlite.changes import change_record, put_subscription
 from tidings.storage.sqlite.quotas import check_equals, check_room
 from tidings.storage.sqlite.rows import Row
@@ -51,6 +51,7 @@ class SqliteConfiguration(SqliteBase):
         by: str = NOBODY,
     ) -> IdempotentAnswer | None:
         """See `ConfigurationStore`."""
+        self.keep_reserve()
 
         def write(tx: Transaction) -> IdempotentAnswer | None:
             if idempotency is not None:
@@ -74,10 +75,14 @@ class SqliteConfiguration(SqliteBase):
         by: str = NOBODY,
     ) -> SubscriptionRecord:
         """See `ConfigurationStore`."""
+        is_nearly_full = self.is_nearly_full()
 
         def write(tx: Transaction) -> SubscriptionRecord:
             def within_bounds(old: Subscription) -> Subscription:
                 new = change(old)
+                # Each change leaves a record; what holds or ends work is done all the same.
+                if is_nearly_full and new is not old and new.status is old.status:
+                    raise Unavailable(NEARLY_FULL)
                 if equal_max is not None and _wants_else(old, new):
                     check_equals(tx, new, equal_max)
                 return new
@@ -113,6 +118,7 @@ class SqliteConfiguration(SqliteBase):
 
     async def create_api_key(self, key: ApiKey, *, by: str = NOBODY) -> None:
         """See `ConfigurationStore`."""
+        self.keep_reserve()
 
         def write(tx: Transaction) -> None:
             tx.db.execute(

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import apsw
 
+from tidings.core import limits
 from tidings.core.content_filter import EventData
 from tidings.core.event import data_of
 from tidings.core.filter_grammar import content_filter
@@ -18,7 +19,6 @@ from tidings.ports.store import StoreUnavailable
 
 Rows = list[tuple[Any, ...]]
 
-BUSY_TIMEOUT_MS: Final = 5_000
 STATEMENTS_CACHED: Final = 300
 UNAVAILABLE: Final = (
     apsw.BusyError,
@@ -64,7 +64,7 @@ def connect(path: Path | str, *, reads_only: bool = False) -> apsw.Connection:
 
 def prepare(db: apsw.Connection) -> None:
     """Give a new connection our settings."""
-    db.set_busy_timeout(BUSY_TIMEOUT_MS)
+    db.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
     db.execute("PRAGMA journal_mode = WAL").fetchall()
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA temp_store = MEMORY")

@@ -56,6 +56,7 @@ class SqliteReplays(SqliteBase):
         by: str = NOBODY,
     ) -> int:
         """See `DeliveryStore`."""
+        self.keep_reserve()
 
         def write(tx: Transaction) -> int:
             event = find_event(tx.db, tenant_id, event_id)
@@ -131,6 +132,7 @@ class SqliteReplays(SqliteBase):
 
     async def start_replay(self, replay: Replay, *, by: str = NOBODY) -> None:
         """See `DeliveryStore`."""
+        self.keep_reserve()
 
         def write(tx: Transaction) -> None:
             scope = replay.scope
@@ -162,6 +164,7 @@ class SqliteReplays(SqliteBase):
 
     async def advance_replay(self, replay_id: str, *, now_ms: int, limit: int) -> Replay:
         """See `DeliveryStore`."""
+        self.keep_reserve()
 
         def write(tx: Transaction) -> Replay:
             row = fetch_one(

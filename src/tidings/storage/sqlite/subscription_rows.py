@@ -76,9 +76,8 @@ class SubscriptionRows:
         sealed of it stays as it is, so that nothing is lost before the right key is back.
         """
         subscription_id = subscription.subscription_id
-        is_unopened = not subscription.secrets and subscription.status is not Status.DELETED
         headers = None
-        if is_unopened:
+        if subscription.is_unopened:
             (headers,) = fetch_one(
                 self._db,
                 "SELECT sealed_headers FROM subscription WHERE subscription_id = ?",
@@ -115,7 +114,7 @@ class SubscriptionRows:
             f"INSERT OR REPLACE INTO subscription ({', '.join(_COLUMNS)}) {values(1, len(row))}",
             row,
         )
-        if is_unopened:
+        if subscription.is_unopened:
             return
         self._db.execute("DELETE FROM signing_secret WHERE subscription_id = ?", (subscription_id,))
         for position, secret in enumerate(subscription.secrets):

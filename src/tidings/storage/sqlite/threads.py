@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 import apsw
 
+from tidings.core import limits
 from tidings.ports.store import StoreUnavailable
 from tidings.storage.sqlite.access import Waiting, Writer
 from tidings.storage.sqlite.connection import connect, our_words
@@ -18,7 +19,6 @@ from tidings.storage.sqlite.transaction import Transactions, Written
 T = TypeVar("T")
 
 READERS: Final = 2
-WRITES_WAITING_MAX: Final = 1_000
 _CHECKPOINT_PAGES: Final = 1_000
 _TRUNCATE_PAGES: Final = 16_384
 
@@ -50,7 +50,7 @@ class WriterThread(Writer):
                 if first is None:
                     return
                 waiting.append(first)
-            while len(waiting) < WRITES_WAITING_MAX and not self._queue.empty():
+            while len(waiting) < limits.WRITES_WAITING_MAX and not self._queue.empty():
                 following = self._queue.get()
                 if following is None:
                     is_open = False

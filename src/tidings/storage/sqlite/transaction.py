@@ -6,11 +6,12 @@ flush to the disk, makes them all durable.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import apsw
 import msgspec
 
+from tidings.core import limits
 from tidings.core.audit import AuditRecord
 from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
@@ -22,9 +23,6 @@ from tidings.ports.records import ApiKey, Replay, StoredBody, SubscriptionRecord
 from tidings.ports.store import Committed, Recorded, Result, StoreUnavailable
 from tidings.storage.sqlite.backlog import Backlog
 from tidings.storage.sqlite.connection import UNAVAILABLE, our_words
-
-TRANSACTION_MS_MAX: Final = 10.0
-"""After this long no further write joins a transaction."""
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -170,7 +168,7 @@ class Transactions:
                 self._db.execute("BEGIN IMMEDIATE")
                 for write in writes:
                     outcomes.append(self._run_one(write, is_alone=len(writes) == 1))
-                    if (self._seconds() - began) * 1_000 > TRANSACTION_MS_MAX:
+                    if (self._seconds() - began) * 1_000 > limits.TRANSACTION_MS_MAX:
                         break
                 if self._tx.last_seq != stored_seq:
                     self._db.execute(
