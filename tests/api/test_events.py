@@ -133,7 +133,3 @@ async def test_erased_data_is_gone_for_good(world: ApiWorld) -> None:
     assert delivery["status"] == "cancelled"
     expect_problem(await world.client.post(f"/events/{event_id}/replay"), 409, "invalid_state")
     assert (await world.client.delete(f"/events/{event_id}/data")).status_code == 204
-
-
-async def test_the_stream_comes_later(world: ApiWorld) -> None:
-    expect_problem(await world.client.get("/events/stream"), 422, "not_available")

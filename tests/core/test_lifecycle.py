@@ -12,9 +12,8 @@ from tidings.core.lifecycle import (
     change_told,
     health_told,
     is_ending_told,
-    is_reserved,
 )
-from tidings.core.pattern import event_type_fault, matches
+from tidings.core.pattern import event_type_fault, is_reserved, matches
 from tidings.core.subscription import SigningSecret, Status
 
 FAILING = Health(3, NOW_MS)

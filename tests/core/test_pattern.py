@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidings.core.pattern import event_type_fault, matches, patterns_fault
+from tidings.core.pattern import event_type_fault, matches, patterns_fault, reaches_only_reserved
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,21 @@ def test_event_types_that_may_be_published(event_type: str) -> None:
 )
 def test_event_types_that_may_not(event_type: str) -> None:
     assert event_type_fault(event_type)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [
+        ("tidings.*", True),
+        ("tidings.subscription.*, tidings.*.dead_lettered", True),
+        ("tidings", True),
+        ("*", False),
+        ("*.subscription.*", False),
+        ("tidings.*,order.shipped", False),
+        ("tidingsx.*", False),
+    ],
+)
+def test_patterns_that_reach_our_own_event_types_alone_are_known(
+    patterns: str, expected: bool
+) -> None:
+    assert reaches_only_reserved(patterns) is expected

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.values import a_subscription
 from tidings.core.content_filter import EventData, FilterOutcome
+from tidings.core.grammar import OPERATOR
 from tidings.core.pattern import matches
 from tidings.core.routing import Routing
 from tidings.core.subscription import Status, Subscription
@@ -92,3 +93,16 @@ def test_what_is_not_wanted_costs_no_memory() -> None:
         routing.discard(f"s{number}")
     assert routing._tenants == {}
     assert routing._filters == {}
+
+
+def test_the_operators_subscriptions_get_our_own_events_of_every_tenant() -> None:
+    operators = a_subscription("tidings.*", tenant_id=OPERATOR)
+    own = a_subscription("tidings.*,order.*", tenant_id="acme")
+    routing = Routing([operators, own])
+    nothing = EventData(b"{}")
+    both = sorted([operators, own], key=lambda one: one.subscription_id)
+    assert routing.wanting("acme", "tidings.subscription.paused", nothing) == both
+    assert routing.wanting("zeta", "tidings.subscription.paused", nothing) == [operators]
+    assert routing.wanting("acme", "order.shipped", nothing) == [own]
+    routing.discard(operators.subscription_id)
+    assert routing.wanting("zeta", "tidings.subscription.paused", nothing) == []

@@ -35,14 +35,14 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     def tenant(
         self, query: TenantQuery | OwnDeliveryListQuery, body: TenantBody | None = None
     ) -> str:
-        """The one tenant that the request is about, named in the query or in the body.
+        """The one tenant that the request is about, or the operator, named in query or body.
 
-        Raises `ValidationFailed` and `WrongTenant`.
+        Raises `ValidationFailed`, `WrongTenant` and `MissingScope`.
         """
         named = {query.tenant_id, None if body is None else body.tenant_id} - {None}
         if len(named) > 1:
             raise ValidationFailed("query and body name different tenants")
-        return self.principal.tenant(named.pop() if named else None)
+        return self.principal.owner(named.pop() if named else None)
 
     @property
     def idempotency_key(self) -> str | None:

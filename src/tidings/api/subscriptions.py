@@ -63,7 +63,7 @@ async def create(call: Call, body: CreateWebhookSubscriptionRequest) -> Answer[W
     The secret stands in this answer and never again in one without `secrets:read`. A repeat with
     the same `Idempotency-Key` gets the same answer for 24 hours.
     """
-    tenant_id = call.principal.tenant(body.tenant_id)
+    tenant_id = call.principal.owner(body.tenant_id)
     request = None
     key = call.idempotency_key
     if key is not None:

@@ -11,6 +11,8 @@ from tidings.core.identifier import PUBLIC_ID
 
 DEFAULT_TENANT: Final = "default"
 ALL_TENANTS: Final = "*"
+OPERATOR: Final = "*"
+"""Whose subscriptions see the lifecycle events of all tenants. It can be the id of no tenant."""
 
 _HOPS: Final = re.compile(r"[0-9]{1,3}")
 _ORDERING_KEY: Final = re.compile(rf"[\x20-\x7e]{{1,{limits.ORDERING_KEY_LENGTH_MAX}}}")

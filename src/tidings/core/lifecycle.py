@@ -11,7 +11,6 @@ from typing import Final
 
 from tidings.core.delivery import DeadLetterReason, Ending
 from tidings.core.health import Health
-from tidings.core.pattern import RESERVED_SEGMENT
 from tidings.core.subscription import Status, Subscription
 
 
@@ -37,11 +36,6 @@ _BY_STATUS: Final[Mapping[Status, LifecycleType]] = {
 }
 _RESUMED_FROM: Final = frozenset({Status.PAUSED, Status.DISABLED})
 _TOLD_BY_THE_SUBSCRIPTION: Final = frozenset({DeadLetterReason.SUBSCRIPTION_DISABLED})
-
-
-def is_reserved(event_type: str) -> bool:
-    """Whether an event of this type is one of our own, which no publisher can publish."""
-    return event_type.startswith(RESERVED_SEGMENT + ".")
 
 
 def change_told(before: Subscription, after: Subscription) -> LifecycleType:

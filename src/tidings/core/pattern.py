@@ -49,6 +49,16 @@ def patterns_fault(text: str) -> str | None:
     return None
 
 
+def is_reserved(event_type: str) -> bool:
+    """Whether an event of this type is one of our own, which no publisher can publish."""
+    return event_type.startswith(RESERVED_SEGMENT + ".")
+
+
+def reaches_only_reserved(patterns_text: str) -> bool:
+    """Whether patterns select nothing but event types of our own."""
+    return all(pattern[0] == RESERVED_SEGMENT for pattern in parsed_patterns(patterns_text))
+
+
 @lru_cache(maxsize=4_096)
 def parsed_patterns(text: str) -> Patterns:
     """The patterns in a subscription's `eventType`, which must have passed `patterns_fault`."""

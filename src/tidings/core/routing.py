@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from tidings.core.content_filter import ContentFilter, EventData, FilterOutcome
 from tidings.core.filter_grammar import content_filter
-from tidings.core.pattern import RESERVED_SEGMENT, parsed_patterns
+from tidings.core.grammar import OPERATOR
+from tidings.core.pattern import RESERVED_SEGMENT, is_reserved, parsed_patterns
 from tidings.core.subscription import Subscription
 
 
@@ -161,12 +162,13 @@ class Routing:
     ) -> list[Subscription]:
         """The subscriptions that get this event, in the order of their ids.
 
-        What their filters said is counted in `outcomes`.
+        What their filters said is counted in `outcomes`. Those of the operator get our own events
+        of every tenant.
         """
         routes = self._tenants.get(tenant_id)
-        if routes is None:
-            return []
-        found = routes.wanting(event_type)
+        found = set() if routes is None else routes.wanting(event_type)
+        if is_reserved(event_type) and OPERATOR in self._tenants:
+            found |= self._tenants[OPERATOR].wanting(event_type)
         if self._filters and not self._filters.keys().isdisjoint(found):
             passing = [one for one in sorted(found) if self._passes(one, data, outcomes)]
             return [self._known[subscription_id] for subscription_id in passing]

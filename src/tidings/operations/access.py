@@ -17,7 +17,7 @@ from typing import Final
 
 from tidings.core import limits
 from tidings.core.audit import NOBODY
-from tidings.core.grammar import ALL_TENANTS, DEFAULT_TENANT, public_id_fault
+from tidings.core.grammar import ALL_TENANTS, DEFAULT_TENANT, OPERATOR, public_id_fault
 from tidings.core.rate import Rates
 from tidings.core.refusals import (
     Fault,
@@ -80,6 +80,18 @@ class Principal:
         if named not in (None, self.tenant_id):
             raise WrongTenant("the key belongs to another tenant")
         return self.tenant_id
+
+    def owner(self, named: str | None) -> str:
+        """Whose thing a request is about: that of a tenant, or the operator's own, called ``*``.
+
+        The operator's are for global keys with the scope `admin` alone: `WrongTenant`,
+        `MissingScope`.
+        """
+        if named != OPERATOR:
+            return self.tenant(named)
+        self.require_global()
+        self.require(Scope.ADMIN)
+        return OPERATOR
 
     def tenants(self, named: str | None) -> str | None:
         """The tenant that a list is about; None is all of them, which a global key calls ``*``."""

@@ -12,7 +12,9 @@ from typing import Final
 from tidings.core import limits
 from tidings.core.addresses import AddressRules
 from tidings.core.audit import NOBODY
-from tidings.core.refusals import IdempotencyKeyReused
+from tidings.core.grammar import OPERATOR
+from tidings.core.pattern import reaches_only_reserved
+from tidings.core.refusals import Fault, IdempotencyKeyReused, ValidationFailed
 from tidings.core.subscription import Change, SigningSecret, Subscription, touched, turned
 from tidings.core.verification import Verification, unproven
 from tidings.operations.signing_secrets import (
@@ -91,6 +93,7 @@ class Subscriptions:
         `IdempotencyKeyReused`.
         """
         wish.check(self._rules.addresses)
+        _check_reach(tenant_id, wish)
         now_ms = self._clock.now_ms()
         first_secret = new_secret(secret, self._rules.secrets, self._chance)
         active = wish.applied_to(
@@ -144,6 +147,7 @@ class Subscriptions:
             before = wish_of(old)
             wish = reword(before)
             wish.check(self._rules.addresses, before=before)
+            _check_reach(tenant_id, wish)
             if wish == before:
                 return old
             new = touched(wish.applied_to(old), now_ms)
@@ -236,4 +240,13 @@ class Subscriptions:
         now_ms = self._clock.now_ms()
         return await self._store.change_subscription(
             tenant_id, subscription_id, lambda old: turned(old, change, now_ms=now_ms), by=by
+        )
+
+
+def _check_reach(tenant_id: str, wish: Wish) -> None:
+    """See that the operator's subscriptions, which all tenants' events reach, get only our own."""
+    if tenant_id == OPERATOR and not reaches_only_reserved(wish.event_type):
+        raise ValidationFailed(
+            "a subscription of the operator gets lifecycle events alone",
+            faults=[Fault("/eventType", "each pattern must begin with tidings")],
         )

@@ -39,6 +39,16 @@ _MOMENT: Final = {"format": "date-time"}
 PublicId = Annotated[
     str, Meta(extra_json_schema={"pattern": PUBLIC_ID_PATTERN, "minLength": 1, "maxLength": 128})
 ]
+OwnerId = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "pattern": r"^([A-Za-z0-9_-]{1,128}|\*)$",
+            "minLength": 1,
+            "maxLength": 128,
+        }
+    ),
+]
 Moment = Annotated[
     str,
     Meta(
@@ -100,7 +110,7 @@ def data_object(given: msgspec.Raw) -> bytes:
 class TenantBody(Body):
     """The body of a request about something in the path, or about many things."""
 
-    tenant_id: Annotated[PublicId | None, Meta(description="The same as the query parameter.")] = (
+    tenant_id: Annotated[OwnerId | None, Meta(description="The same as the query parameter.")] = (
         None
     )
 

@@ -4,12 +4,16 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from tidings.api.wire.base import Moment, Patterns, PublicId, Query
+from tidings.api.wire.base import Moment, OwnerId, Patterns, PublicId, Query
 from tidings.core import limits
 from tidings.core.delivery import DeliveryStatus
 
 TenantId = Annotated[
-    PublicId | None, Meta(description="Which tenant, for a global key: `default` unless named.")
+    OwnerId | None,
+    Meta(
+        description="Which tenant, for a global key: `default` unless named; `*` for what belongs "
+        "to the operator."
+    ),
 ]
 TenantIdOrAll = Annotated[
     str | None,

@@ -9,9 +9,9 @@ from tidings.api.wire.base import (
     Body,
     EventType,
     JsonObject,
+    OwnerId,
     Page,
     Patterns,
-    PublicId,
     Secret,
     Shown,
     ShownMoment,
@@ -122,7 +122,13 @@ class CreateWebhookSubscriptionRequest(Body):
     rate_limit_per_second: _Rate | None = None
     timeout_seconds: _Timeout | None = None
     metadata: Annotated[dict[_MetadataName, _MetadataValue], _METADATA] | None = None
-    tenant_id: PublicId | None = None
+    tenant_id: Annotated[
+        OwnerId | None,
+        Meta(
+            description="Whose it is, for a global key: `default` unless named. `*` is the "
+            "operator's, with patterns of `tidings.…` alone: it gets those events of all tenants."
+        ),
+    ] = None
 
 
 class PatchWebhookSubscriptionRequest(Body):

@@ -6,7 +6,7 @@ import msgspec
 
 from tidings.core.delivery import Delivery
 from tidings.core.event import NewEvent, content_hash, frozen_body
-from tidings.core.lifecycle import is_reserved
+from tidings.core.pattern import is_reserved
 from tidings.core.timestamp import format_timestamp
 from tidings.ports.clock import Chance
 from tidings.ports.records import DeliveryRecord, LifecycleFact, SubscriptionRecord

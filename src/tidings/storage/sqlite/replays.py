@@ -1,5 +1,6 @@
 """Replays in SQLite: of one event, and in bulk by a cursor that survives crashes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
@@ -62,12 +63,20 @@ class SqliteReplays(SqliteBase):
             event = find_event(tx.db, tenant_id, event_id)
             if not event.body:
                 raise InvalidState("the event's data was erased")
-            if subscription_id is None:
-                data = EventData(data_of(event.body))
-                wanting = tx.routing.wanting(tenant_id, event.event_type, data)
-            else:
+            (about,) = fetch_one(tx.db, "SELECT about FROM event WHERE seq = ?", (event.seq,))
+            if subscription_id is not None:
+                if subscription_id == about:
+                    raise InvalidState("a subscription gets no events about itself")
                 wanting = [_find_receiving(tx, tenant_id, subscription_id)]
-            begun = sum(self._begin(tx, one, event, now_ms) for one in wanting)
+            else:
+                data = EventData(data_of(event.body))
+                wanting = [
+                    one
+                    for one in tx.routing.wanting(tenant_id, event.event_type, data)
+                    # A tenant moves nothing that is the operator's.
+                    if one.subscription_id != about and one.tenant_id == tenant_id
+                ]
+            begun = self._begin(tx, wanting, event, now_ms)
             told = {"subscription_id": subscription_id, "deliveries": begun}
             record = AuditRecord("event.replayed", by, tenant_id, event_id, None, told)
             write_audit(tx, record, now_ms)
@@ -76,44 +85,49 @@ class SqliteReplays(SqliteBase):
         return await self.write(write)
 
     def _begin(
-        self,
-        tx: Transaction,
-        subscription: Subscription,
-        event: Event,
-        now_ms: int,
+        self, tx: Transaction, wanting: Sequence[Subscription], event: Event, now_ms: int
     ) -> int:
-        """Begin a round or a first delivery; 0 when one is unfinished or was cancelled."""
-        subscription_id = subscription.subscription_id
-        unfinished = fetch_one(
-            tx.db,
-            "SELECT 1 FROM delivery WHERE event_seq = ? AND subscription_id = ?",
-            (event.seq, subscription_id),
-        )
-        if unfinished is not None:
-            return 0
-        finished = fetch_one(
-            tx.db,
-            f"{FINISHED_SELECT} WHERE d.event_seq = ? AND d.subscription_id = ?"
-            " ORDER BY d.delivery_id DESC LIMIT 1",
-            (event.seq, subscription_id),
-        )
-        if finished is not None:
-            earlier = finished_of(finished)
-            if earlier.status is DeliveryStatus.CANCELLED:
-                return 0
-            begin_rounds(tx, [earlier], now_ms=now_ms)
-        else:
-            first = new_delivery(
+        """Begin rounds and first deliveries where none is unfinished or was cancelled."""
+        unfinished = {
+            row[0]
+            for row in fetch_all(
+                tx.db, "SELECT subscription_id FROM delivery WHERE event_seq = ?", (event.seq,)
+            )
+        }
+        finished = {
+            one.subscription_id: one
+            for one in map(
+                finished_of,
+                fetch_all(
+                    tx.db,
+                    f"{FINISHED_SELECT} WHERE d.event_seq = ? ORDER BY d.delivery_id",
+                    (event.seq,),
+                ),
+            )
+        }
+        again = [
+            earlier
+            for one in wanting
+            if (earlier := finished.get(one.subscription_id)) is not None
+            and one.subscription_id not in unfinished
+            and earlier.status is not DeliveryStatus.CANCELLED
+        ]
+        first = [
+            new_delivery(
                 tx,
                 self.chance,
-                subscription,
+                one,
                 event_seq=event.seq,
                 ordering_key=event.ordering_key,
                 body_bytes=len(event.body),
                 now_ms=now_ms,
             )
-            insert_deliveries(tx, [first])
-        return 1
+            for one in wanting
+            if one.subscription_id not in unfinished and one.subscription_id not in finished
+        ]
+        begin_rounds(tx, again, now_ms=now_ms)
+        insert_deliveries(tx, first)
+        return len(again) + len(first)
 
     async def count_replay(self, scope: ReplayScope) -> int:
         """See `DeliveryStore`."""

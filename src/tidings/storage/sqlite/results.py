@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import msgspec
 
 from tidings.core.delivery import Delivery
-from tidings.core.lifecycle import LifecycleType, health_told, is_reserved
+from tidings.core.lifecycle import LifecycleType, health_told
+from tidings.core.pattern import is_reserved
 from tidings.core.subscription import DisabledReason, disabled
 from tidings.ports.store import Recorded, Result
 from tidings.storage.sealing import Sealer

@@ -1,12 +1,15 @@
 """Tenants in SQLite: they begin with the first thing that names them, and are erased as a whole."""
 
+from collections.abc import Sequence
+
 from tidings.core.audit import NOBODY, AuditRecord
+from tidings.core.grammar import OPERATOR
 from tidings.core.refusals import NotFound
 from tidings.core.subscription import Change, Status, Subscription, status_after
 from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, delivery_of
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
+from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
+from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
 from tidings.storage.sqlite.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
 from tidings.storage.sqlite.transaction import Transaction
 
@@ -22,10 +25,11 @@ class SqliteTenants(SqliteBase):
     async def list_tenants(self, *, before: str | None, limit: int) -> list[tuple[str, int]]:
         """See `ConfigurationStore`."""
         sql = (
-            "SELECT tenant_id, created_at_ms FROM tenant WHERE ?1 IS NULL OR tenant_id < ?1"
+            "SELECT tenant_id, created_at_ms FROM tenant"
+            " WHERE (?1 IS NULL OR tenant_id < ?1) AND tenant_id <> ?3"
             " ORDER BY tenant_id DESC LIMIT ?2"
         )
-        rows = await self.read(lambda db: fetch_all(db, sql, (before, limit)))
+        rows = await self.read(lambda db: fetch_all(db, sql, (before, limit, OPERATOR)))
         return [(row[0], row[1]) for row in rows]
 
     async def erase_tenant(
@@ -72,6 +76,8 @@ def _erase(
                 " FROM finished_delivery WHERE tenant_id = ? ORDER BY delivery_id LIMIT ?)",
                 (tenant_id, left),
             )
+        if table == "event":
+            _erase_what_others_got(tx, tenant_id, left)
         gone = fetch_all(
             tx.db,
             f"DELETE FROM {table} WHERE tenant_id = ?1 AND {key} IN (SELECT {key} FROM {table}"
@@ -134,9 +140,34 @@ def _erase_deliveries(tx: Transaction, tenant_id: str, limit: int) -> int:
         f" RETURNING {DELIVERY_COLUMNS}",
         (tenant_id, limit),
     )
+    _forget_rows(tx, gone)
+    return len(gone)
+
+
+def _erase_what_others_got(tx: Transaction, tenant_id: str, limit: int) -> None:
+    """Erase the deliveries of the next events to the operator, who gets those about tenants."""
+    about_tenant = (
+        "event_seq IN (SELECT seq FROM (SELECT seq, about FROM event WHERE tenant_id = ?"
+        " ORDER BY seq LIMIT ?) WHERE about IS NOT NULL)"
+    )
+    gone = fetch_all(
+        tx.db,
+        f"DELETE FROM delivery WHERE {about_tenant} RETURNING {DELIVERY_COLUMNS}",
+        (tenant_id, limit),
+    )
+    _forget_rows(tx, gone)
+    finished = fetch_all(
+        tx.db,
+        f"DELETE FROM finished_delivery WHERE {about_tenant} RETURNING delivery_id",
+        (tenant_id, limit),
+    )
+    execute_many(tx.db, "DELETE FROM attempt WHERE delivery_id IN (", finished, ")")
+
+
+def _forget_rows(tx: Transaction, gone: Sequence[Row]) -> None:
+    """Let everybody know of rows that were deleted, and delete their attempts."""
     for row in gone:
         tx.db.execute("DELETE FROM attempt WHERE delivery_id = ?", (row[1],))
     rows = [delivery_of(row) for row in gone]
     tx.backlog.removed(rows)
     tx.ended.extend(rows)
-    return len(rows)
