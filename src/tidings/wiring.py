@@ -22,6 +22,7 @@ from tidings.api.bounded_http import BoundedHttp
 from tidings.api.services import ApiSettings, Services
 from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
+from tidings.core.egress_proxy import EgressProxy
 from tidings.core.payload import Payloads
 from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
@@ -133,8 +134,9 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
     async with AsyncExitStack() as rest:
         store = await _open_store(settings, key, chance)
         rest.push_async_callback(store.close)
-        rules = _address_rules(settings, is_dev=is_dev)
-        transport = await rest.enter_async_context(HttpTransport(rules))
+        proxy = settings.egress_proxy_parts
+        rules = _address_rules(settings, proxy, is_dev=is_dev)
+        transport = await rest.enter_async_context(HttpTransport(rules, proxy=proxy))
         payloads = Payloads(settings.public_url, _derived(key, b"data addresses"))
         sender = Sender(transport, clock, chance, payloads, version=__version__)
         engine = Engine(
@@ -268,16 +270,20 @@ def _derived(key: bytes, purpose: bytes) -> bytes:
     return hashlib.sha256(b"tidings " + purpose + key).digest()
 
 
-def _address_rules(settings: Settings, *, is_dev: bool) -> AddressRules:
+def _address_rules(settings: Settings, proxy: EgressProxy | None, *, is_dev: bool) -> AddressRules:
     own = urlsplit(settings.public_url)
     own_port = own.port or (443 if own.scheme == "https" else 80)
+    origins = {(own.hostname or settings.host, own_port)}
+    if proxy is not None:
+        origins.add((proxy.host, proxy.port))
     return AddressRules(
         allowed_networks=settings.allowed_networks + (LOOPBACK_NETWORKS if is_dev else ()),
         denied_networks=settings.denied_networks,
         allowed_hosts=frozenset(one.lower() for one in settings.allowed_callback_hosts),
         allowed_ports=frozenset(settings.allowed_ports),
-        own_origins=frozenset({(own.hostname or settings.host, own_port)}),
+        own_origins=frozenset(origins),
         allow_http=settings.allow_http or is_dev,
+        are_names_resolved_elsewhere=proxy is not None,
     )
 
 

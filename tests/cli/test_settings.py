@@ -39,6 +39,7 @@ def test_values_are_taken() -> None:
         ALLOWED_CALLBACK_HOSTS="a.example.com,b.example.com",
         ALLOWED_PORTS="443, 8443",
         ALLOW_HTTP="true",
+        EGRESS_PROXY="http://user:pass@proxy.example.com:4750",
         ENCRYPTION_KEY=KEY,
         PUBLIC_URL="https://api.example.com/",
         RETENTION_DAYS="0.5",
@@ -47,6 +48,8 @@ def test_values_are_taken() -> None:
     assert settings.allowed_networks == (ip_network("10.0.0.0/8"), ip_network("::1/128"))
     assert settings.allowed_callback_hosts == ("a.example.com", "b.example.com")
     assert settings.allowed_ports == (443, 8443)
+    assert settings.egress_proxy_parts is not None
+    assert settings.egress_proxy_parts.host == "proxy.example.com"
     assert settings.allow_http
     assert settings.encryption_key_bytes == bytes(range(32))
     assert settings.public_url == "https://api.example.com"
@@ -63,6 +66,10 @@ def test_values_are_taken() -> None:
 )
 def test_a_database_url_names_a_file(url: str, path: Path) -> None:
     assert load(DATABASE_URL=url).database_path == path
+
+
+def test_without_a_proxy_there_is_none() -> None:
+    assert load().egress_proxy_parts is None
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -105,6 +112,8 @@ def test_other_variables_are_none_of_our_business() -> None:
     ("name", "value"),
     [
         ("ADMIN_KEY", "too-short"),
+        ("EGRESS_PROXY", "https://proxy.example.com:3128"),
+        ("EGRESS_PROXY", "http://proxy.example.com"),
         ("ADMIN_KEY", "with a space in the middle"),
         ("ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("ALLOWED_PORTS", "443,0"),
@@ -145,7 +154,6 @@ def test_a_bad_value_is_refused_in_one_line_that_names_it_and_what_is_taken(
     ("name", "value"),
     [
         ("DATABASE_URL", "postgresql://tidings@db/tidings"),
-        ("EGRESS_PROXY", "http://proxy.example.com:3128"),
         ("ROLE", "worker"),
     ],
 )
@@ -166,14 +174,19 @@ def test_a_mixture_of_faults_is_not_merely_unavailable() -> None:
     assert not refused.value.is_unavailable
 
 
-@pytest.mark.parametrize("name", ["ADMIN_KEY", "ENCRYPTION_KEY"])
+@pytest.mark.parametrize("name", ["ADMIN_KEY", "ENCRYPTION_KEY", "EGRESS_PROXY"])
 def test_no_fault_tells_a_secret(name: str) -> None:
     assert "hush" not in str(faults(**{name: "hush"}))
     assert "hush" not in str(faults(DATABASE_URL="oracle://u:hush@db/x"))
 
 
 def test_secrets_are_never_printed() -> None:
-    settings = load(ADMIN_KEY="a-very-secret-key", ENCRYPTION_KEY=KEY, API_KEY="another-secret")
+    settings = load(
+        ADMIN_KEY="a-very-secret-key",
+        API_KEY="another-secret",
+        EGRESS_PROXY="http://user:another-secret@proxy.example.com:4750",
+        ENCRYPTION_KEY=KEY,
+    )
     for text in (repr(settings), str(settings), settings.model_dump_json()):
         assert "secret-key" not in text
         assert KEY not in text

@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.jumping_clock import JumpingClock
 from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
+from tidings.core.egress_proxy import EgressProxy
 from tidings.core.event import Accepted
 from tidings.core.payload import Payloads
 from tidings.core.refusals import Refusal
@@ -94,7 +95,11 @@ class EngineWorld:
 
 @asynccontextmanager
 async def engine_world(
-    folder: Path, *, concurrency_max: int = 64, rules: AddressRules = _LOOPBACK
+    folder: Path,
+    *,
+    concurrency_max: int = 64,
+    rules: AddressRules = _LOOPBACK,
+    proxy: EgressProxy | None = None,
 ) -> AsyncIterator[EngineWorld]:
     """Everything running; it is stopped in order at the end."""
     clock, chance = JumpingClock(), SystemChance()
@@ -104,7 +109,7 @@ async def engine_world(
         chance=chance,
         lifecycle_data=lifecycle_data,
     )
-    async with HttpTransport(rules) as transport:
+    async with HttpTransport(rules, proxy=proxy) as transport:
         engine = Engine(
             store,
             Sender(transport, clock, chance, PAYLOADS, version="test"),

@@ -11,7 +11,7 @@ import uvloop
 from tests.support.hostile_receiver import HostileReceiver
 from tidings.core import limits
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
-from tidings.transport.dialing import Dialer
+from tidings.transport.dialing import Destination, Dialer
 from tidings.transport.guarded_socket import AddressRefused, GuardedSocket
 from tidings.transport.resolving import SharedLookups
 
@@ -39,13 +39,17 @@ def dialer(rules: AddressRules, *addresses: str) -> Dialer:
     return Dialer(rules, SharedLookups(Fixed(*addresses)), asyncio.get_running_loop())
 
 
+async def connect(one: Dialer, port: int, host: str = "receiver.example.com") -> socket.socket:
+    return (await one.connect(Destination(host, port))).socket
+
+
 def test_the_socket_has_the_last_word(new_loop: Callable[[], Any]) -> None:
     # No name is resolved for an address in a URL, and here nobody has read the URL before.
     async def check() -> None:
         async with HostileReceiver() as receiver:
             for host in ("127.0.0.1", "::ffff:127.0.0.1"):
                 with pytest.raises(AddressRefused):
-                    await dialer(STRICT).connect(host, receiver.port)
+                    await connect(dialer(STRICT), receiver.port, host)
             assert receiver.connections == 0
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -59,7 +63,7 @@ async def test_the_dialer_has_a_word_of_its_own(
     monkeypatch.setattr(GuardedSocket, "_judge", lambda *_: None)
     async with HostileReceiver() as receiver:
         with pytest.raises(AddressRefused):
-            await dialer(STRICT, *addresses).connect("receiver.example.com", receiver.port)
+            await connect(dialer(STRICT, *addresses), receiver.port)
         assert receiver.connections == 0
 
 
@@ -69,9 +73,9 @@ def test_a_socket_does_not_connect_where_it_must_not(address: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.2)
         target = (address, listening.getsockname()[1])
-        for connect in ("connect", "connect_ex"):
+        for way in ("connect", "connect_ex"):
             with GuardedSocket(STRICT, family) as one, pytest.raises(AddressRefused):
-                getattr(one, connect)(target)
+                getattr(one, way)(target)
         with pytest.raises(TimeoutError):
             listening.accept()
 
@@ -102,10 +106,8 @@ async def test_addresses_of_both_families_are_tried_in_turn() -> None:
 def test_an_address_that_refuses_leaves_it_to_the_next(new_loop: Callable[[], Any]) -> None:
     async def check() -> None:
         async with HostileReceiver() as receiver:
-            made = await dialer(LOOPBACK, "::1", "127.0.0.2", "127.0.0.1").connect(
-                "several.example.com", receiver.port
-            )
-            with made:
+            several = dialer(LOOPBACK, "::1", "127.0.0.2", "127.0.0.1")
+            with await connect(several, receiver.port) as made:
                 assert made.getpeername() == ("127.0.0.1", receiver.port)
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -115,19 +117,19 @@ def test_an_address_that_refuses_leaves_it_to_the_next(new_loop: Callable[[], An
 async def test_an_address_that_is_silent_holds_up_the_next_for_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    connects = Dialer._connect_to
+    connect_to_one = Dialer._connect_to
     tried: list[str] = []
 
     async def connect_to(self: Dialer, address: str, port: int) -> socket.socket:
         tried.append(address)
         if address == "127.0.0.2":
             await asyncio.Event().wait()
-        return await connects(self, address, port)
+        return await connect_to_one(self, address, port)
 
     monkeypatch.setattr(Dialer, "_connect_to", connect_to)
     async with HostileReceiver() as receiver:
         several = dialer(LOOPBACK, "127.0.0.2", "127.0.0.1")
-        with await several.connect("several.example.com", receiver.port) as made:
+        with await connect(several, receiver.port) as made:
             assert made.getpeername() == ("127.0.0.1", receiver.port)
     assert tried == ["127.0.0.2", "127.0.0.1"]
 
@@ -136,6 +138,4 @@ async def test_if_no_address_can_be_reached_the_first_fault_is_told() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         with pytest.raises(ConnectionRefusedError):
-            await dialer(LOOPBACK, "127.0.0.1", "127.0.0.2").connect(
-                "several.example.com", bound.getsockname()[1]
-            )
+            await connect(dialer(LOOPBACK, "127.0.0.1", "127.0.0.2"), bound.getsockname()[1])

@@ -35,7 +35,9 @@ class AddressRules:
     `allowed_networks` exempts addresses, and lifts the denial of names for what resolves there;
     `denied_networks` wins over everything. `allowed_hosts` and `allowed_ports` restrict when they
     are not empty and exempt nothing; a host may begin with `*.` for all names below it.
-    `own_origins` are the hosts and ports under which we ourselves are reached.
+    `own_origins` are the hosts and ports under which we ourselves are reached. Where a proxy
+    resolves names (`are_names_resolved_elsewhere`), nobody can tell that an internal name leads to
+    `allowed_networks`, so that it is always denied.
     """
 
     allowed_networks: tuple[Network, ...] = ()
@@ -44,6 +46,7 @@ class AddressRules:
     allowed_ports: frozenset[int] = frozenset()
     allow_http: bool = False
     own_origins: frozenset[tuple[str, int]] = frozenset()
+    are_names_resolved_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +309,9 @@ def _check_host(host: str, port: int, rules: AddressRules) -> None:
         fault = address_fault(address, rules, port=port)
     elif rules.allowed_ports and port not in rules.allowed_ports:
         fault = f"port {port} may not be called"
-    elif is_denied_name(host) and not rules.allowed_networks:
+    elif is_denied_name(host) and (
+        rules.are_names_resolved_elsewhere or not rules.allowed_networks
+    ):
         fault = _DENIED_NAME
     else:
         fault = None

@@ -120,6 +120,7 @@ WRITTEN_AT_ONCE_BYTES_MAX: Final = 64 * 1024
 HANDSHAKES_MAX: Final = 8
 HANDSHAKE_SLOT_SECONDS: Final = 0.1
 HANDSHAKE_BYTES_MAX: Final = 256 * 1024
+PROXY_HEAD_BYTES_MAX: Final = 16 * 1024
 DEADLINE_COARSENESS_SECONDS: Final = 0.02
 
 # One transaction: bounded so that nobody waits longer than about 10 ms for the one writer.

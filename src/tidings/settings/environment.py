@@ -16,7 +16,7 @@ T = TypeVar("T", bound=BaseModel)
 PREFIX: Final = "TIDINGS_"
 _SHOWN_LENGTH_MAX: Final = 60
 _FOLLOWS_FROM_OTHERS: Final = "default_factory_not_called"
-_UNSHOWN: Final = frozenset({"database_url", "egress_proxy"})
+_UNSHOWN: Final = frozenset({"database_url"})
 """Settings without a secret type whose value may hold a password all the same."""
 
 

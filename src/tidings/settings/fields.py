@@ -8,6 +8,7 @@ from typing import Any, Final, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from tidings.core import egress_proxy as egress
 from tidings.core import limits
 from tidings.core.verification import Verification
 from tidings.settings import environment
@@ -162,8 +163,10 @@ class Settings(BaseModel):
     )
     egress_proxy: EgressProxy | None = _setting(
         None,
-        "A proxy for everything that is sent. It is not available yet.",
-        "nothing in this version",
+        "A proxy through which everything is sent to receivers, by `CONNECT`. It resolves their "
+        "names, so it must be one that lets nobody reach the inside of your network; see "
+        "[security](../security.md). User and password are percent-encoded.",
+        "an `http://` URL with a port, such as `http://user:password@proxy.example.com:4750`",
         shown="none",
     )
     verification: Verification = _setting(
@@ -275,6 +278,13 @@ class Settings(BaseModel):
     def admin_key_path(self) -> Path:
         """Where the first admin key is kept unless the environment gives it."""
         return self.data_dir / "admin.key"
+
+    @property
+    def egress_proxy_parts(self) -> egress.EgressProxy | None:
+        """The proxy, taken apart."""
+        if self.egress_proxy is None:
+            return None
+        return egress.parse_egress_proxy(self.egress_proxy.get_secret_value())
 
     @property
     def encryption_key_bytes(self) -> bytes:

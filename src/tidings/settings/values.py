@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import PydanticCustomError
 
 from tidings.core.addresses import Network, parse_network
+from tidings.core.egress_proxy import parse_egress_proxy
 
 ADMIN_KEY_LENGTH_MIN: Final = 16
 ENCRYPTION_KEY_BYTES: Final = 32
@@ -64,6 +65,14 @@ def _is_admin_key(key: SecretStr) -> bool:
     return len(text) >= ADMIN_KEY_LENGTH_MIN and all("!" <= one <= "~" for one in text)
 
 
+def _is_egress_proxy(url: SecretStr) -> bool:
+    try:
+        parse_egress_proxy(url.get_secret_value())
+    except ValueError:
+        return False
+    return True
+
+
 def _is_encryption_key(key: SecretStr) -> bool:
     try:
         return len(b64decode(key.get_secret_value(), validate=True)) == ENCRYPTION_KEY_BYTES
@@ -89,9 +98,7 @@ Role = Annotated[
     _not_yet(lambda role: role in ("api", "worker"), "can only be all in this version"),
     _must(lambda role: role == "all"),
 ]
-EgressProxy = Annotated[
-    str, _not_yet(lambda _: True, "is set, but this version cannot send through a proxy yet")
-]
+EgressProxy = Annotated[SecretStr, _must(_is_egress_proxy)]
 Host = Annotated[str, _must(lambda host: not set(host) & set("/@?# "))]
 AdminKey = Annotated[SecretStr, _must(_is_admin_key)]
 EncryptionKey = Annotated[SecretStr, _must(_is_encryption_key)]

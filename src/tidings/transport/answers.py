@@ -8,6 +8,7 @@ from typing import Final
 
 from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass
+from tidings.core.egress_proxy import OUR_WAY_OUT
 from tidings.transport.guarded_socket import AddressRefused
 from tidings.transport.resolving import NameNotResolved
 
@@ -121,6 +122,14 @@ class WayOutFailed(Exception):
     """Our own network does not let us out; what happened is for our log alone."""
 
 
+class TunnelRefused(Exception):
+    """Our way out works, but does not lead to this receiver."""
+
+    def __init__(self, error_class: ErrorClass, detail: str) -> None:
+        super().__init__(detail)
+        self.error_class = error_class
+
+
 NONSENSE: Final = Answer(error_class=ErrorClass.PROTOCOL, error_detail="the answer is not HTTP/1.1")
 SPOKE_UNASKED: Final = Answer(
     error_class=ErrorClass.PROTOCOL, error_detail="something came before there was a request"
@@ -148,7 +157,7 @@ _FAULTS: Final[Sequence[tuple[type[BaseException], ErrorClass, str | None]]] = (
     (AddressRefused, ErrorClass.BLOCKED_ADDRESS, None),
     (NameNotResolved, ErrorClass.DNS, None),
     (AnswerTooLong, ErrorClass.PROTOCOL, None),
-    (WayOutFailed, ErrorClass.INTERNAL, "Tidings could not get out of its own network"),
+    (WayOutFailed, ErrorClass.INTERNAL, OUR_WAY_OUT),
 )
 # What OpenSSL says of a certificate that it does not accept (X509_V_ERR_*).
 _CERTIFICATE_FAULTS: Final = {
@@ -173,6 +182,8 @@ def answer_of_fault(fault: Exception) -> Answer:
     for kind, error_class, detail in _FAULTS:
         if isinstance(fault, kind):
             return Answer(error_class=error_class, error_detail=detail or str(fault))
+    if isinstance(fault, TunnelRefused):
+        return Answer(error_class=fault.error_class, error_detail=str(fault))
     if isinstance(fault, ssl.SSLCertVerificationError):
         detail = _CERTIFICATE_FAULTS.get(fault.verify_code, "the certificate is not accepted")
         return Answer(error_class=ErrorClass.TLS, error_detail=detail)

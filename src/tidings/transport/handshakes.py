@@ -23,10 +23,13 @@ class Handshakes:
         self._loop = loop
         self._slots = asyncio.Semaphore(limits.HANDSHAKES_MAX)
 
-    async def shake(self, made: socket.socket, tls: Tls) -> None:
-        """Shake hands over a connected socket. Raises `ssl.SSLError` and `OSError`."""
+    async def shake(self, made: socket.socket, tls: Tls, early: bytes) -> None:
+        """Shake hands over a connected socket, from which `early` has come already.
+
+        Raises `ssl.SSLError` and `OSError`.
+        """
         async with self._slot():
-            received, received_bytes = b"", 0
+            received, received_bytes = early, 0
             while True:
                 try:
                     is_over = tls.shake_hands(received)

@@ -7,14 +7,21 @@ from typing import Final, Self
 
 from tidings.core.addresses import AddressRules
 from tidings.core.attempt import Answer, ErrorClass
+from tidings.core.egress_proxy import EgressProxy
 from tidings.core.refusals import CallbackUrlRefused
 from tidings.ports.transport import OutboundRequest
-from tidings.transport.answers import answer_of_deadline, answer_of_fault
+from tidings.transport.answers import (
+    TunnelRefused,
+    WayOutFailed,
+    answer_of_deadline,
+    answer_of_fault,
+)
 from tidings.transport.connection import Connection
 from tidings.transport.deadlines import Deadlines
-from tidings.transport.dialing import Dialer
+from tidings.transport.dialing import Destination, Dialer, Dialing
 from tidings.transport.endpoints import Endpoint, Endpoints, KeptConnections
 from tidings.transport.handshakes import Handshakes
+from tidings.transport.proxied import ProxiedDialer
 from tidings.transport.resolving import Resolver, SharedLookups, SystemResolver
 from tidings.transport.tls import Tls, TlsSessions, new_ssl_context
 
@@ -30,13 +37,18 @@ class HttpTransport:
         self,
         rules: AddressRules,
         *,
+        proxy: EgressProxy | None = None,
         resolver: Resolver | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._own_resolver = SystemResolver() if resolver is None else None
         self._lookups = SharedLookups(resolver or self._own_resolver or SystemResolver())
-        self._dialer = Dialer(rules, self._lookups, self._loop)
+        self._dialer: Dialing = (
+            Dialer(rules, self._lookups, self._loop)
+            if proxy is None
+            else ProxiedDialer(proxy, rules, self._lookups, self._loop)
+        )
         self._handshakes = Handshakes(self._loop)
         self._ssl_context = ssl_context or new_ssl_context()
         self._endpoints = Endpoints(rules)
@@ -122,13 +134,17 @@ class HttpTransport:
         self, endpoint: Endpoint, deadline: float, timeout_seconds: float
     ) -> Connection | Answer:
         """A new connection, or why there is none."""
+        destination = Destination(endpoint.host, endpoint.port)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._dialed(endpoint)
+                return await self._dialed(endpoint, destination)
         except TimeoutError as fault:
-            # The kernel's own time out has a number, ours has none.
-            return answer_of_fault(fault) if fault.errno else answer_of_deadline(timeout_seconds)
-        except (OSError, ValueError) as fault:
+            if fault.errno:  # the kernel's own; ours has no number
+                return answer_of_fault(fault)
+            if destination.waits_for_us:
+                return answer_of_fault(WayOutFailed("the deadline passed"))
+            return answer_of_deadline(timeout_seconds)
+        except (OSError, ValueError, TunnelRefused, WayOutFailed) as fault:
             return _SHUTTING_DOWN if self._is_closed else answer_of_fault(fault)
         except asyncio.CancelledError:
             asked = asyncio.current_task()
@@ -136,9 +152,9 @@ class HttpTransport:
                 return _SHUTTING_DOWN
             raise
 
-    async def _dialed(self, endpoint: Endpoint) -> Connection:
+    async def _dialed(self, endpoint: Endpoint, destination: Destination) -> Connection:
         """A new connection, made in a task that `close` can end."""
-        dialing = self._loop.create_task(self._connection(endpoint))
+        dialing = self._loop.create_task(self._connection(endpoint, destination))
         self._dialing.add(dialing)
         try:
             return await dialing
@@ -149,19 +165,22 @@ class HttpTransport:
         finally:
             self._dialing.discard(dialing)
 
-    async def _connection(self, endpoint: Endpoint) -> Connection:
-        made = await self._dialer.connect(endpoint.host, endpoint.port)
+    async def _connection(self, endpoint: Endpoint, destination: Destination) -> Connection:
+        made, early = await self._dialer.connect(destination)
         try:
             tls = None
             if endpoint.is_tls:
                 session = self._sessions.find(endpoint, self._loop.time())
                 tls = Tls(self._ssl_context, endpoint.host, session)
-                await self._handshakes.shake(made, tls)
+                await self._handshakes.shake(made, tls, early)
+                early = b""
             connection = Connection(self, tls)
             await self._loop.create_connection(lambda: connection, sock=made)
         except BaseException:
             made.close()
             raise
+        if early:
+            connection.data_received(early)
         return connection
 
 

@@ -17,6 +17,7 @@ from tests.support import tally
 from tests.support.hostile_receiver import HostileReceiver
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.attempt import Answer
+from tidings.core.egress_proxy import EgressProxy
 from tidings.ports.transport import OutboundRequest, Transport
 from tidings.transport import HttpTransport
 from tidings.transport.tls import new_ssl_context
@@ -70,11 +71,12 @@ class Client:
         names: Mapping[str, Sequence[str]] | None = None,
         resolver: Any = None,
         ssl_context: ssl.SSLContext | None = None,
+        proxy: EgressProxy | None = None,
     ) -> Transport:
         await self.close()
         resolver = resolver or FixedResolver(names or {})
         ssl_context = ssl_context or usual_ssl_context()
-        self._current = self._made(rules, resolver=resolver, ssl_context=ssl_context)
+        self._current = self._made(rules, resolver=resolver, ssl_context=ssl_context, proxy=proxy)
         self.transport = await self._current.__aenter__()
         return self.transport
 
