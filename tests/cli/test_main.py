@@ -40,7 +40,7 @@ def test_the_commands_are_those_of_the_contract() -> None:
         "deliveries": "list show retry cancel",
         "dead-letters": "list replay discard",
         "keys": "create list revoke",
-        "database": "migrate check backup copy audit keys",
+        "database": "migrate check backup copy audit keys reencrypt",
     }
     assert set(COMMANDS) == {
         *("serve", "demo", "publish", "event-types", "listen"),
