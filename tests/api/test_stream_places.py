@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support.problems import expect_problem
-from tests.support.served import STREAM, Listening, event_ids, opened
+from tests.support.served import STREAM, Listening, event_ids
 from tidings.core import limits
+from tidings.storage.sqlite.connection import connect
 
 
 async def test_a_client_goes_on_behind_any_frame_it_got(api: Listening) -> None:
@@ -126,16 +127,17 @@ async def test_there_is_no_gap_where_nothing_is_missing(api: Listening) -> None:
 async def test_a_database_that_was_put_back_is_told_as_a_gap(
     api: Listening, tmp_path: Path
 ) -> None:
+    client = await api.client()
     await api.world.publish()
-    place = (await api.listen()).reader.last_id
-    earlier = tmp_path / "earlier"
-    earlier.mkdir()
-    async with opened(earlier) as put_back:
-        ear = await put_back.listen(None, place)
-        (gap,) = await ear.hear()
-        assert gap.event == "gap"
-        await put_back.world.publish(eventId="new")
-        assert event_ids(await ear.hear()) == ["new"]
+    place = (await api.listen(client)).reader.last_id
+    db = connect(tmp_path / "tidings.db")
+    db.execute("DELETE FROM event; UPDATE configuration SET last_seq = 1")
+    db.close()
+    ear = await api.listen(client, place)
+    (gap,) = await ear.hear()
+    assert gap.event == "gap"
+    await api.world.publish(eventId="new")
+    assert event_ids(await ear.hear()) == ["new"]
 
 
 async def test_erased_events_are_left_out_and_are_no_gap(api: Listening) -> None:

@@ -33,6 +33,7 @@ def read(*pieces: bytes) -> list[Frame]:
         (b"id: 1\n\nid: a\0b\ndata: a\n\n", plain(b"a", last_id="1")),
         (b"\xef\xbb\xbfdata: a\n\n", plain(b"a")),
         (b"nonsense: 1\nDATA: b\ndata: a\n\n", plain(b"a")),
+        (b"webhook-hops: 3\ndata: a\n\ndata: b\n\n", [Frame("message", b"a", "", 3), *plain(b"b")]),
         (b"data: a\n", []),
         (b"data: a", []),
         (b"", []),

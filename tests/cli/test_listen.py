@@ -25,7 +25,8 @@ def listen(server: Server, receiver: Receiver) -> Iterator[Listen]:
     begun: list[ListenCommand] = []
 
     def start(path: str, *options: str, at: Server = server) -> ListenCommand:
-        begun.append(ListenCommand(at, f"{receiver.url}{path}", *options))
+        url = path if "://" in path else f"{receiver.url}{path}"
+        begun.append(ListenCommand(at, url, *options))
         return begun[-1].until_ready()
 
     yield start
@@ -33,12 +34,17 @@ def listen(server: Server, receiver: Receiver) -> Iterator[Listen]:
         one.stop()
 
 
+@pytest.mark.parametrize("headers", [{}, {"webhook-hops": "2"}], ids=["first", "travelled"])
 def test_an_event_is_forwarded_as_a_delivery_is_made(
-    server: Server, receiver: Receiver, listen: Listen
+    server: Server, listen: Listen, headers: dict[str, str]
 ) -> None:
-    command = listen("/forwarded", "--secret", "whsec_abc123", "--event-type", "alike.*")
+    receiver = Receiver()
+    command = listen(
+        f"{receiver.url}/forwarded", "--secret", "whsec_abc123", "--event-type", "alike.*"
+    )
     server.subscribe(f"{receiver.url}/delivered", event_type="alike.*", secret="whsec_abc123")
-    event_id = server.publish("alike.one", data={"a": "ä"})["eventId"]
+    body = {"eventType": "alike.one", "data": {"a": "ä"}}
+    event_id = server.call("POST", "/events", body, headers=headers)["eventId"]
     (forwarded,), (delivered,) = receiver.wait("/forwarded", 1), receiver.wait("/delivered", 1)
     assert forwarded.body == delivered.body
     assert set(forwarded.headers) - {"connection"} == set(delivered.headers) - {"connection"}
@@ -48,7 +54,10 @@ def test_an_event_is_forwarded_as_a_delivery_is_made(
     now_seconds = int(time.time())
     secrets = ["whsec_abc123"]
     assert verify(forwarded.headers, forwarded.body, secrets, now_seconds=now_seconds) == event_id
+    assert ("webhook-hops" in forwarded.headers) == bool(headers)
     assert "secret" not in "".join(command.err)
+    command.stop()
+    receiver.close()
 
 
 def test_each_event_is_shown_with_its_answer(

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -58,11 +59,17 @@ class Positions:
 
     def shown(self, seq: int) -> str:
         """A place as a client gets it."""
-        return sealed_cursor(self._key, self._binding, str(seq))
+        return _shown(self._key, self._binding, seq)
 
     def opened(self, text: str) -> int:
         """The place that a client brings. Raises `InvalidCursor`."""
         return int(opened_cursor(self._key, self._binding, text))
+
+
+# Whoever listens to the same tenant is shown the same places.
+@lru_cache(maxsize=1_024)
+def _shown(key: bytes, binding: bytes, seq: int) -> str:
+    return sealed_cursor(key, binding, str(seq))
 
 
 class _ReaderStalled(Exception):
@@ -89,16 +96,20 @@ class EventStream:
                 return
             watching = asyncio.create_task(self._watch(receive))
             try:
-                last_word = await self._speak(send)
-            except _ReaderStalled:
-                _LOG.info("a stream is cut off: its reader takes nothing")
-                last_word = error_frame(self._problems.fault_of(_too_slow()))
-            if not self._is_gone:
-                await self._end(scope, send, watching, last_word)
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+                await self._converse(scope, send, watching)
+            finally:
+                watching.cancel()
         finally:
             self._listener.close()
+
+    async def _converse(self, scope: Scope, send: Send, watching: asyncio.Task[None]) -> None:
+        try:
+            last_word = await self._speak(send)
+        except _ReaderStalled:
+            _LOG.info("a stream is cut off: its reader takes nothing")
+            last_word = error_frame(self._problems.fault_of(_too_slow()))
+        if not self._is_gone:
+            await self._end(scope, send, watching, last_word)
 
     async def _speak(self, send: Send) -> bytes:
         """Write frames until it is over; answers the last one, which is not written yet."""
@@ -123,7 +134,8 @@ class EventStream:
         waiting: list[bytes] = []
         size = 0
         for event in events:
-            frame = event_frame(self._positions.shown(event.seq), event.event_type, event.body)
+            position = self._positions.shown(event.seq)
+            frame = event_frame(position, event.event_type, event.body, event.hops)
             if waiting and size + len(frame) > limits.STREAM_WRITE_BYTES_MAX:
                 yield b"".join(waiting)
                 waiting, size = [], 0

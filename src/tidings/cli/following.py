@@ -23,11 +23,12 @@ _WAIT_FACTOR: Final = 1.6
 
 
 class Told(msgspec.Struct, frozen=True):
-    """An event that was heard: its id, its type, and the body that receivers get."""
+    """An event that was heard: its id, its type, and what receivers get."""
 
     event_id: str
     event_type: str
     body: bytes
+    hops: int
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -73,8 +74,10 @@ class Follower:
         with self._remote.listen(
             self._event_type, self._last_id, silence_seconds=SILENCE_SECONDS
         ) as pieces:
-            for piece in pieces:
+            for number, piece in enumerate(pieces):
                 self._connected(on_connected)
+                if number:  # more than the greeting
+                    self._waits = 0
                 try:
                     for frame in reader.feed(piece):
                         yield from self._heard(frame)
@@ -95,19 +98,18 @@ class Follower:
         except (ValueError, AttributeError):
             return
         if isinstance(event_id, str):
-            yield Told(event_id, frame.event, frame.data)
+            yield Told(event_id, frame.event, frame.data, frame.hops)
         elif frame.event == "gap":
             yield Missing(str(content.get("since")), str(content.get("until")))
         elif frame.event == "error":
             self._say(f"the server says: {content.get('detail')} ({content.get('code')})")
 
     def _connected(self, on_connected: Callable[[], None]) -> None:
-        self._waits = 0
         if not self._has_connected:
             self._has_connected = True
             on_connected()
         elif self._is_away:
-            self._say("connected again; nothing is lost")
+            self._say("connected again")
         self._is_away = False
 
     def _lost(self, why: str) -> None:

@@ -41,7 +41,7 @@ class Forwarder:
     ) -> None:
         self._client.close()
 
-    def forward(self, event_id: str, body: bytes) -> int | str:
+    def forward(self, event_id: str, body: bytes, hops: int) -> int | str:
         """Send an event; answers the status that came back, or in words why none did."""
         import httpx2
 
@@ -53,6 +53,8 @@ class Forwarder:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature_header([self._key], event_id, timestamp, body),
         }
+        if hops:
+            headers["webhook-hops"] = str(hops)
         try:
             with self._client.stream("POST", self.url, content=body, headers=headers) as answer:
                 received = 0

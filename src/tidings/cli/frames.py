@@ -16,11 +16,15 @@ class FrameTooLarge(Exception):
 
 
 class Frame(NamedTuple):
-    """One event of a stream: its type, its data, and the id to go on behind it."""
+    """One event of a stream: its type, its data, and the id to go on behind it.
+
+    `hops` is how far it has travelled, which servers of ours tell besides.
+    """
 
     event: str
     data: bytes
     last_id: str
+    hops: int = 0
 
 
 class FrameReader:
@@ -37,6 +41,7 @@ class FrameReader:
         self._is_first = True
         self._id: str | None = None
         self._size = 0
+        self._hops = 0
         self._clear()
 
     def feed(self, piece: bytes) -> Iterator[Frame]:
@@ -72,6 +77,8 @@ class FrameReader:
                 self._event = value.decode("utf-8", "replace")
             case b"id" if b"\0" not in value:
                 self._id = value.decode("utf-8", "replace")
+            case b"webhook-hops" if value.isdigit():
+                self._hops = int(value)
             case b"retry" if value.isdigit():
                 self.retry_ms = int(value)
 
@@ -79,7 +86,8 @@ class FrameReader:
         if self._id is not None:
             self.last_id = self._id
         if self._data:
-            yield Frame(self._event or "message", b"\n".join(self._data), self.last_id)
+            data = b"\n".join(self._data)
+            yield Frame(self._event or "message", data, self.last_id, self._hops)
         self._clear()
 
     def _clear(self) -> None:
@@ -87,3 +95,4 @@ class FrameReader:
         self._id = None
         self._data: list[bytes] = []
         self._size = 0
+        self._hops = 0

@@ -61,7 +61,7 @@ def listen(
 def _forward(forwarder: Forwarder, told: Told, screen: Screen) -> None:
     clock = SystemClock()
     began_ms = clock.monotonic_ms()
-    answer = forwarder.forward(told.event_id, told.body)
+    answer = forwarder.forward(told.event_id, told.body, told.hops)
     duration_ms = round(clock.monotonic_ms() - began_ms)
     is_answered = isinstance(answer, int)
     screen.value(

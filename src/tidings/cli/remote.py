@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DEFAULT_SERVER: Final = "http://127.0.0.1:8080"
 _TIMEOUT_SECONDS: Final = 60
 """Longer than the longest attempt that `test` may wait for."""
+_CONNECT_SECONDS: Final = 10
 _CODES_BY_STATUS: Final[Mapping[int, ExitCode]] = {
     400: ExitCode.USAGE,
     401: ExitCode.NOT_ALLOWED,
@@ -127,14 +128,17 @@ class Remote:
 
         It counts as broken when nothing comes for `silence_seconds`.
         """
+        import httpx2
+
         headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity"}
         if last_id:
             headers["Last-Event-ID"] = last_id
         query = self._query({"eventType": event_type})
+        timeout = httpx2.Timeout(silence_seconds, connect=_CONNECT_SECONDS)
         with self._broken_connections_told(silence_seconds), ExitStack() as rest:
             while True:
                 opening = self._client.stream(
-                    "GET", "/events/stream", params=query, headers=headers, timeout=silence_seconds
+                    "GET", "/events/stream", params=query, headers=headers, timeout=timeout
                 )
                 answer = rest.enter_context(opening)
                 if answer.status_code != _UNAUTHORIZED or self._found_key is None:

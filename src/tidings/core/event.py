@@ -58,6 +58,7 @@ class CommittedEvent(msgspec.Struct, frozen=True, gc=False):
     tenant_id: str
     event_type: str
     body: bytes
+    hops: int = 0
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,9 @@ back after an outage slows nobody.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -21,9 +23,12 @@ from tidings.operations.event_feed import EventFeed
 from tidings.operations.inspection import check_patterns
 from tidings.ports.store import Committed, Store, StoreUnavailable
 
+_LOG = logging.getLogger(__name__)
+
 EVERYTHING: Final = "*"
 """The pattern that stands for every event type but those of Tidings itself."""
 _STORE_AWAY_SECONDS: Final = 1.0
+_fits = lru_cache(maxsize=10_000)(matches)
 _COME_BACK_SECONDS: Final = 5
 
 
@@ -110,7 +115,7 @@ class Listener:
         if self.seq < recent.covers_after:
             return await self._catch_up()
         self._awake.clear()
-        wanted = [one for one in recent.after(self.seq) if matches(self._patterns, one.event_type)]
+        wanted = [one for one in recent.after(self.seq) if _fits(self._patterns, one.event_type)]
         self.seq = max(self.seq, recent.through_seq)
         if wanted:
             return Arrived(wanted)
@@ -193,8 +198,11 @@ class EventStreams:
         """Hand out what is new, until `close`."""
         while not self._is_closing:
             await self.feed.rest()
-            self._end_refused()
-            await self.feed.read_on()
+            try:
+                self._end_refused()
+                await self.feed.read_on()
+            except Exception:  # noqa: BLE001 - one fault must not silence everybody for good
+                _LOG.exception("the streams of events failed once; please report this")
             # What is committed meanwhile is read together.
             await asyncio.sleep(limits.STREAM_GATHER_MS / 1_000)
 

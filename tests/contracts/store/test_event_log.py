@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import msgspec
+
 from tests.contracts.store.conftest import Filled
 from tests.support.stores import StoreOpener
 from tests.support.values import NOW_MS, TENANT, an_event
@@ -158,3 +160,8 @@ async def test_lifecycle_events_are_in_the_log_for_who_names_them(filled: Filled
     assert found
     assert {one.split(".")[0] for one in found} == {"tidings"}
     assert filled.told[-1].newest_event_seq > 0
+
+
+async def test_how_far_an_event_has_travelled_comes_with_it(store: Store) -> None:
+    await accepted(store, msgspec.structs.replace(an_event("a"), hops=3), an_event("b"))
+    assert [one.hops for one in (await page(store)).events] == [3, 0]

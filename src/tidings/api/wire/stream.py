@@ -37,13 +37,14 @@ def opening_frame(position: str) -> bytes:
     return _RETRY + b": listening\nid: %b\n\n" % position.encode("ascii")
 
 
-def event_frame(position: str, event_type: str, body: bytes) -> bytes:
-    """The frame of an event."""
+def event_frame(position: str, event_type: str, body: bytes, hops: int = 0) -> bytes:
+    """The frame of an event. How far it has travelled stands in a field that others pass over."""
     if b"\n" in body or b"\r" in body:
         body = _LINE_BREAK.sub(b"\ndata: ", body)
-    return b"id: %b\nevent: %b\ndata: %b\n\n" % (
+    return b"id: %b\nevent: %b\n%bdata: %b\n\n" % (
         position.encode("ascii"),
         event_type.encode("ascii"),
+        b"webhook-hops: %d\n" % hops if hops else b"",
         body,
     )
 

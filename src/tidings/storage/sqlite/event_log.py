@@ -32,7 +32,7 @@ class SqliteEventLog(SqliteBase):
         # A body that nobody wants is not even read: it may lie on many pages of the file.
         sql = (
             "SELECT seq, tenant_id, event_type,"
-            " CASE WHEN length(body) > 0 AND matches(?, event_type) THEN body END"
+            " CASE WHEN length(body) > 0 AND matches(?, event_type) THEN body END, hops"
             f" FROM event WHERE {condition} ORDER BY seq LIMIT ?"
         )
 
@@ -41,10 +41,10 @@ class SqliteEventLog(SqliteBase):
             events: list[CommittedEvent] = []
             looked_at, through_seq, left = 0, after_seq, bytes_max
             rows = db.execute(sql, (*bindings, limit))
-            for seq, tenant, event_type, body in rows:
+            for seq, tenant, event_type, body, hops in rows:
                 looked_at, through_seq = looked_at + 1, seq
                 if body is not None:
-                    events.append(CommittedEvent(seq, tenant, event_type, body))
+                    events.append(CommittedEvent(seq, tenant, event_type, body, hops))
                     left -= len(body)
                 if left < 0:
                     rows.close(force=True)
