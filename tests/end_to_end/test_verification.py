@@ -66,6 +66,21 @@ def test_an_endpoint_gets_a_signed_challenge_and_nothing_before_it(
     assert len(server.call("GET", "/events")["items"]) == 2
 
 
+@pytest.mark.parametrize("payload_format", ["thin", "cloudevents"])
+def test_a_challenge_is_whole_in_every_format(
+    server: Server, receiver: Receiver, payload_format: str
+) -> None:
+    receiver.answer = lambda one: Reply(body=json.loads(one.body)["data"]["challenge"].encode())
+    subscription = server.subscribe(
+        f"{receiver.url}/{payload_format}", payloadFormat=payload_format, thinAboveBytes=0
+    )
+    assert server.call("POST", path_of(subscription, "/verify"))["status"] == "active"
+    (sent,) = receiver.at(f"/{payload_format}")
+    challenge = json.loads(sent.body)
+    named = "type" if payload_format == "cloudevents" else "eventType"
+    assert challenge[named] == "tidings.verification"
+
+
 def test_an_endpoint_that_says_nothing_back_gets_nothing_else(
     server: Server, receiver: Receiver
 ) -> None:
