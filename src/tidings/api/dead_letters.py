@@ -32,7 +32,9 @@ async def list_all(call: Call, query: DeadLetterListQuery) -> Answer[DeliveryPag
 async def replay(call: Call, query: TenantQuery) -> Answer[Delivery]:
     """Deliver a dead letter again, with the whole schedule."""
     tenant_id = call.tenant(query)
-    replayed = await call.services.replays.replay_dead_letter(tenant_id, call.path_id)
+    replayed = await call.services.replays.replay_dead_letter(
+        tenant_id, call.path_id, by=call.principal.key_id
+    )
     return Answer(shown_delivery(replayed))
 
 
@@ -61,5 +63,5 @@ async def replay_many(
 async def discard(call: Call, query: TenantQuery) -> Answer[None]:
     """Give a dead letter up. Its history stays."""
     tenant_id = call.tenant(query)
-    await call.services.replays.discard(tenant_id, call.path_id)
+    await call.services.replays.discard(tenant_id, call.path_id, by=call.principal.key_id)
     return NOTHING

@@ -73,13 +73,15 @@ async def retry(call: Call, query: TenantQuery) -> Answer[Delivery]:
     gets a new round with this single attempt.
     """
     tenant_id = call.tenant(query)
-    return Answer(shown_delivery(await call.services.replays.retry(tenant_id, call.path_id)))
+    verb, by = call.services.replays.retry, call.principal.key_id
+    return Answer(shown_delivery(await verb(tenant_id, call.path_id, by=by)))
 
 
 async def cancel(call: Call, query: TenantQuery) -> Answer[Delivery]:
     """Cancel a pending delivery."""
     tenant_id = call.tenant(query)
-    return Answer(shown_delivery(await call.services.replays.cancel(tenant_id, call.path_id)))
+    verb, by = call.services.replays.cancel, call.principal.key_id
+    return Answer(shown_delivery(await verb(tenant_id, call.path_id, by=by)))
 
 
 async def delivery_page(

@@ -34,29 +34,34 @@ class Replays:
         self._chance = chance
         self._is_in_flight = is_in_flight
 
-    async def retry(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+    async def retry(self, tenant_id: str, delivery_id: str, *, by: str = NOBODY) -> DeliveryRecord:
         """Make one attempt now, besides the schedule if there is one.
 
         Raises `NotFound`, `AttemptInFlight`, and `InvalidState` where nothing may be sent.
         """
         await self._store.get_delivery(tenant_id, delivery_id)
         self._check_not_in_flight(delivery_id)
-        await self._store.retry_delivery(tenant_id, delivery_id, now_ms=self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._store.retry_delivery(tenant_id, delivery_id, now_ms=now_ms, by=by)
         return await self._store.get_delivery(tenant_id, delivery_id)
 
-    async def cancel(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+    async def cancel(self, tenant_id: str, delivery_id: str, *, by: str = NOBODY) -> DeliveryRecord:
         """End a pending delivery. Raises `NotFound` and `InvalidState`.
 
         An attempt that is on its way finishes and is recorded, and changes nothing any more.
         """
-        await self._store.cancel_delivery(tenant_id, delivery_id, now_ms=self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._store.cancel_delivery(tenant_id, delivery_id, now_ms=now_ms, by=by)
         return await self._store.get_delivery(tenant_id, delivery_id)
 
-    async def discard(self, tenant_id: str, delivery_id: str) -> None:
+    async def discard(self, tenant_id: str, delivery_id: str, *, by: str = NOBODY) -> None:
         """Give up a dead letter for good; its history stays. Raises `NotFound`."""
-        await self._store.discard_dead_letter(tenant_id, delivery_id, now_ms=self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._store.discard_dead_letter(tenant_id, delivery_id, now_ms=now_ms, by=by)
 
-    async def replay_dead_letter(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+    async def replay_dead_letter(
+        self, tenant_id: str, delivery_id: str, *, by: str = NOBODY
+    ) -> DeliveryRecord:
         """Begin a new round of a dead letter, with the whole schedule.
 
         Raises `NotFound`, also for a delivery that is no dead letter, and `InvalidState`.
@@ -64,7 +69,8 @@ class Replays:
         found = await self._store.get_delivery(tenant_id, delivery_id)
         if found.status is not DeliveryStatus.DEAD_LETTERED:
             raise NotFound("there is no such dead letter")
-        await self._store.replay_delivery(tenant_id, delivery_id, now_ms=self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        await self._store.replay_delivery(tenant_id, delivery_id, now_ms=now_ms, by=by)
         return await self._store.get_delivery(tenant_id, delivery_id)
 
     async def replay_event(

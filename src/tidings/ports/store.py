@@ -243,7 +243,9 @@ class DeliveryStore(Protocol):
         """All attempts of a delivery, oldest first, over all rounds."""
         ...
 
-    async def retry_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> Delivery:
+    async def retry_delivery(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> Delivery:
         """Ask for one attempt now: besides the schedule if pending, as a single-attempt round else.
 
         Raises `NotFound`; `InvalidState` for a cancelled one, one whose subscription is not
@@ -252,15 +254,21 @@ class DeliveryStore(Protocol):
         """
         ...
 
-    async def replay_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> Delivery:
+    async def replay_delivery(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> Delivery:
         """Begin a new round of a delivered or dead-lettered delivery. Raises as a retry does."""
         ...
 
-    async def cancel_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> None:
+    async def cancel_delivery(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """Cancel a pending delivery. Raises `NotFound`, and `InvalidState` for a finished one."""
         ...
 
-    async def discard_dead_letter(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> None:
+    async def discard_dead_letter(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """Make a dead letter cancelled. Raises `NotFound` for everything that is none."""
         ...
 

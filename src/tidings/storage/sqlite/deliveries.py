@@ -8,6 +8,7 @@ import apsw
 import msgspec
 
 from tidings.core.attempt import Attempt
+from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.delivery import (
     DeadLetterReason,
     Delivery,
@@ -21,6 +22,7 @@ from tidings.core.payload import Form
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status
 from tidings.ports.records import DeliveryFilter, DeliveryRecord
+from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.connection import Rows
 from tidings.storage.sqlite.endings import end_rows
@@ -92,30 +94,41 @@ class SqliteDeliveries(SqliteBase):
         )
         return [attempt_of(row) for row in rows]
 
-    async def retry_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> Delivery:
+    async def retry_delivery(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> Delivery:
         """See `DeliveryStore`."""
 
         def write(tx: Transaction) -> Delivery:
             pending = _find_pending(tx.db, tenant_id, delivery_id)
             if pending is not None:
-                return _ask_for_attempt(tx, pending, now_ms)
-            finished = find_finished(tx.db, tenant_id, delivery_id)
-            return begin_round(tx, finished, now_ms=now_ms, is_single=True)
+                asked = _ask_for_attempt(tx, pending, now_ms)
+            else:
+                finished = find_finished(tx.db, tenant_id, delivery_id)
+                asked = begin_round(tx, finished, now_ms=now_ms, is_single=True)
+            write_audit(tx, AuditRecord("delivery.retried", by, tenant_id, delivery_id), now_ms)
+            return asked
 
         return await self.write(write)
 
-    async def replay_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> Delivery:
+    async def replay_delivery(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> Delivery:
         """See `DeliveryStore`."""
 
         def write(tx: Transaction) -> Delivery:
             if _find_pending(tx.db, tenant_id, delivery_id) is not None:
                 raise InvalidState("the delivery is pending; only a finished one can be replayed")
             finished = find_finished(tx.db, tenant_id, delivery_id)
-            return begin_round(tx, finished, now_ms=now_ms)
+            begun = begin_round(tx, finished, now_ms=now_ms)
+            write_audit(tx, AuditRecord("delivery.replayed", by, tenant_id, delivery_id), now_ms)
+            return begun
 
         return await self.write(write)
 
-    async def cancel_delivery(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> None:
+    async def cancel_delivery(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """See `DeliveryStore`."""
 
         def write(tx: Transaction) -> None:
@@ -124,10 +137,13 @@ class SqliteDeliveries(SqliteBase):
                 finished = find_finished(tx.db, tenant_id, delivery_id)
                 raise InvalidState(f"the delivery is {finished.status} already")
             end_rows(tx, [pending], ending_of(Turn.CANCELLED), now_ms)
+            write_audit(tx, AuditRecord("delivery.cancelled", by, tenant_id, delivery_id), now_ms)
 
         await self.write(write)
 
-    async def discard_dead_letter(self, tenant_id: str, delivery_id: str, *, now_ms: int) -> None:
+    async def discard_dead_letter(
+        self, tenant_id: str, delivery_id: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
         """See `DeliveryStore`."""
         discarded = status_after(DeliveryStatus.DEAD_LETTERED, Turn.DISCARDED)
 
@@ -141,6 +157,7 @@ class SqliteDeliveries(SqliteBase):
             )
             if not changed:
                 raise NotFound("there is no such dead letter")
+            write_audit(tx, AuditRecord("delivery.discarded", by, tenant_id, delivery_id), now_ms)
 
         await self.write(write)
 
