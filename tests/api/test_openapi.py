@@ -10,6 +10,7 @@ from openapi_spec_validator import validate
 
 from tests.support.api_world import ApiWorld
 from tidings.api.problems import all_kinds
+from tidings.core.verification import CHALLENGE_EVENT_TYPE
 
 SEED = yaml.safe_load((Path(__file__).parents[1] / "data" / "seed-openapi.yaml").read_text())
 
@@ -50,6 +51,19 @@ async def test_the_document_tells_what_receivers_get(world: ApiWorld) -> None:
     assert names == {"webhook-id", "webhook-timestamp", "webhook-signature"}
     body = delivery["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/WebhookEvent"}
+
+
+async def test_the_document_tells_how_endpoints_prove_themselves(world: ApiWorld) -> None:
+    document = await _document(world)
+    verification = document["webhooks"]["verification"]["post"]
+    assert verification["parameters"] == document["webhooks"]["event"]["post"]["parameters"]
+    schemas = document["components"]["schemas"]
+    event = schemas["VerificationEvent"]
+    assert event["properties"]["eventType"]["enum"] == [CHALLENGE_EVENT_TYPE]
+    assert set(event["required"]) == set(schemas["WebhookEvent"]["required"])
+    said_back = verification["responses"]["2XX"]["content"]
+    assert said_back["application/json"]["schema"] == {"$ref": "#/components/schemas/Challenge"}
+    assert schemas["Challenge"]["required"] == ["challenge"]
 
 
 async def test_every_refusal_is_answered_as_a_problem(world: ApiWorld) -> None:

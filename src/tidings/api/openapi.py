@@ -19,6 +19,7 @@ from tidings.api.route import Route
 from tidings.api.services import ApiSettings
 from tidings.api.wire.events import PublishEventRequest, WebhookEvent
 from tidings.api.wire.problems import Problem
+from tidings.api.wire.verification import Challenge, VerificationEvent
 
 Object = dict[str, Any]
 
@@ -62,7 +63,10 @@ def openapi_document(routes: Sequence[Route], settings: ApiSettings) -> Object:
         },
         "servers": [{"url": settings.public_url}],
         "paths": paths,
-        "webhooks": {"event": {"post": _delivery(schemas)}},
+        "webhooks": {
+            "event": {"post": _delivery(schemas)},
+            "verification": {"post": _verification(schemas)},
+        },
         "components": {
             "schemas": schemas.components,
             "securitySchemes": {
@@ -86,7 +90,7 @@ class _Schemas:
     """The schemas of all types on the wire, made at once so that they share their parts."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        kinds = [PublishEventRequest, Problem, WebhookEvent]
+        kinds = [PublishEventRequest, Problem, WebhookEvent, VerificationEvent, Challenge]
         queries = [route.query_type for route in routes]
         bodies = [route.body_type for route in routes if route.body_type is not None]
         answers = [route.content_type for route in routes if _is_json(route.content_type)]
@@ -220,6 +224,33 @@ def _delivery(schemas: _Schemas) -> Object:
         "429": "Later, please: tried again, after `Retry-After` if it is given.",
         "default": "Not delivered: tried again by the retry policy.",
     }
+    return {
+        "operationId": "deliver-event",
+        "summary": "An event, as it is sent to a subscription's callback URL",
+        **_signed(schemas.reference(WebhookEvent)),
+        "responses": {status: {"description": text} for status, text in meanings.items()},
+    }
+
+
+def _verification(schemas: _Schemas) -> Object:
+    """What an endpoint gets that shall prove that it wants events."""
+    said_back = {
+        JSON.decode(): {"schema": schemas.reference(Challenge)},
+        "text/plain": {"schema": _STRING},
+    }
+    return {
+        "operationId": "verify-endpoint",
+        "summary": "A challenge, as `POST …/verify` has it sent to a subscription's callback URL",
+        **_signed(schemas.reference(VerificationEvent)),
+        "responses": {
+            "2XX": {"description": "Proven, if it says the challenge back.", "content": said_back},
+            "default": {"description": "Not proven: nothing changes."},
+        },
+    }
+
+
+def _signed(body: Object) -> Object:
+    """What all requests to receivers have in common."""
     headers = {
         "webhook-id": "The event's id: the same on every attempt, retry and replay.",
         "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
@@ -227,16 +258,10 @@ def _delivery(schemas: _Schemas) -> Object:
         "one for each live secret, separated by spaces.",
     }
     return {
-        "operationId": "deliver-event",
-        "summary": "An event, as it is sent to a subscription's callback URL",
         "security": [],
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": _STRING, "description": text}
             for name, text in headers.items()
         ],
-        "requestBody": {
-            "required": True,
-            "content": {JSON.decode(): {"schema": schemas.reference(WebhookEvent)}},
-        },
-        "responses": {status: {"description": text} for status, text in meanings.items()},
+        "requestBody": {"required": True, "content": {JSON.decode(): {"schema": body}}},
     }
