@@ -106,9 +106,6 @@ CONNECTION_IDLE_MARGIN_SECONDS: Final = 1
 CONNECTION_SWEEP_SECONDS: Final = 5.0
 ENDPOINTS_KNOWN_MAX: Final = 10_000
 """Endpoints whose URL stays parsed; whoever was used longest ago is parsed again."""
-TLS_SESSIONS_KEPT_MAX: Final = 2_048
-TLS_SESSION_SECONDS_MAX: Final = 3_600
-"""So long after a certificate was verified it is verified again."""
 ADDRESSES_TRIED_MAX: Final = 8
 CONNECT_STAGGER_SECONDS: Final = 0.25
 """An address that has not answered for so long gets company from the next one."""

@@ -58,12 +58,10 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, owner: Owner, tls: Tls | None) -> None:
         self._owner = owner
-        self.tls = tls
-        """TLS that is ready to use; none for plain HTTP."""
+        self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._answering: asyncio.Future[Answer] | None = None
-        self.has_answered = False
         self._unsent: memoryview | None = None
         self._is_paused = False
         self._begin_reading()
@@ -86,6 +84,11 @@ class Connection(asyncio.Protocol):
 
     # --- sending ---------------------------------------------------------------------------------
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether a request may be sent; the end of a connection may be known but not told yet."""
+        return self.is_open and self._transport is not None and not self._transport.is_closing()
+
     def begin(self, head: bytes, body: bytes, answering: asyncio.Future[Answer]) -> None:
         """Send a request; the future gets its answer, whatever happens."""
         self._answering = answering
@@ -102,11 +105,11 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes | memoryview) -> None:
         assert self._transport is not None
-        if self.tls is None:
+        if self._tls is None:
             self._transport.write(data)
             return
         try:
-            self._transport.write(self.tls.encrypt(data))
+            self._transport.write(self._tls.encrypt(data))
         except ssl.SSLError as fault:
             self._fail(fault)
 
@@ -138,7 +141,7 @@ class Connection(asyncio.Protocol):
         if not self.is_open:
             return
         self._wire_bytes += len(data)
-        if self.tls is not None:
+        if self._tls is not None:
             data = self._decrypted(data)
         if data:
             if self._answering is None:
@@ -146,8 +149,8 @@ class Connection(asyncio.Protocol):
                 self.abort()
                 return
             self._parse(data)
-        if self.tls is not None and self.tls.is_over:
-            self._lost(self.tls.fault)
+        if self._tls is not None and self._tls.is_over:
+            self._lost(self._tls.fault)
         elif self._wire_bytes > limits.ANSWER_WIRE_BYTES_MAX:
             self._fail(AnswerTooLong("the answer does not end"))
 
@@ -161,10 +164,10 @@ class Connection(asyncio.Protocol):
         self._lost(exc)
 
     def _decrypted(self, data: bytes) -> bytes:
-        assert self.tls is not None
+        assert self._tls is not None
         assert self._transport is not None
-        plain = self.tls.decrypt(data)
-        if ours := self.tls.outgoing():
+        plain = self._tls.decrypt(data)
+        if ours := self._tls.outgoing():
             self._transport.write(ours)
         return plain
 
@@ -315,7 +318,7 @@ class Connection(asyncio.Protocol):
             self._may_be_kept
             and self.idle_seconds > 0
             and self._unsent is None
-            and (self.tls is None or not self.tls.is_over)
+            and (self._tls is None or not self._tls.is_over)
             and not self._transport.is_closing()
             and not self._transport.get_write_buffer_size()
         )
@@ -324,7 +327,6 @@ class Connection(asyncio.Protocol):
         """Hand over the answer, and the connection to whoever comes next, or to nobody."""
         answering, self._answering = self._answering, None
         self._owner.ended(self, is_reusable=is_reusable)
-        self.has_answered = True
         if not is_reusable:
             self.abort()
         if answering is not None and not answering.done():

@@ -72,7 +72,7 @@ class KeptConnections:
         while endpoint.idle:
             connection = endpoint.idle.pop()
             _, until = self._kept.pop(connection)
-            if now < until:
+            if now < until and connection.is_usable:
                 return connection
             connection.abort()
         return None

@@ -23,7 +23,7 @@ from tidings.transport.endpoints import Endpoint, Endpoints, KeptConnections
 from tidings.transport.handshakes import Handshakes
 from tidings.transport.proxied import ProxiedDialer
 from tidings.transport.resolving import Resolver, SharedLookups, SystemResolver
-from tidings.transport.tls import Tls, TlsSessions, new_ssl_context
+from tidings.transport.tls import Tls, new_ssl_context
 
 _SHUTTING_DOWN: Final = Answer(
     error_class=ErrorClass.INTERNAL, error_detail="Tidings was shutting down"
@@ -53,7 +53,6 @@ class HttpTransport:
         self._ssl_context = ssl_context or new_ssl_context()
         self._endpoints = Endpoints(rules)
         self._kept = KeptConnections(self._loop)
-        self._sessions = TlsSessions()
         self._deadlines = Deadlines(self._loop)
         self._in_flight: dict[Connection, Endpoint] = {}
         self._dialing: set[asyncio.Task[Connection]] = set()
@@ -106,10 +105,10 @@ class HttpTransport:
         connection.deadline, connection.timeout_seconds = deadline, request.timeout_seconds
         self._in_flight[connection] = endpoint
         self._deadlines.watch(connection)
-        connection.begin(head, request.body, answering)
         try:
+            connection.begin(head, request.body, answering)
             return await answering
-        except asyncio.CancelledError:
+        except BaseException:
             connection.cancel(answering)
             raise
 
@@ -119,8 +118,6 @@ class HttpTransport:
         """See `Owner`."""
         self._deadlines.forget(connection)
         endpoint = self._in_flight.pop(connection)
-        if connection.tls is not None and not connection.has_answered:
-            self._sessions.keep(endpoint, connection.tls, self._loop.time())
         if is_reusable and not self._is_closed:
             self._kept.keep(endpoint, connection)
 
@@ -137,7 +134,7 @@ class HttpTransport:
         destination = Destination(endpoint.host, endpoint.port)
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._dialed(endpoint, destination)
+                connection = await self._dialed(endpoint, destination)
         except TimeoutError as fault:
             if fault.errno:  # the kernel's own; ours has no number
                 return answer_of_fault(fault)
@@ -146,11 +143,10 @@ class HttpTransport:
             return answer_of_deadline(timeout_seconds)
         except (OSError, ValueError, TunnelRefused, WayOutFailed) as fault:
             return _SHUTTING_DOWN if self._is_closed else answer_of_fault(fault)
-        except asyncio.CancelledError:
-            asked = asyncio.current_task()
-            if self._is_closed and asked is not None and not asked.cancelling():
-                return _SHUTTING_DOWN
-            raise
+        if not self._is_closed:
+            return connection
+        connection.abort()
+        return _SHUTTING_DOWN
 
     async def _dialed(self, endpoint: Endpoint, destination: Destination) -> Connection:
         """A new connection, made in a task that `close` can end."""
@@ -158,9 +154,13 @@ class HttpTransport:
         self._dialing.add(dialing)
         try:
             return await dialing
-        except BaseException:
+        except BaseException as fault:
             # It may have come to its end in the same moment.
             dialing.add_done_callback(_close_unused)
+            asked = asyncio.current_task()
+            assert asked is not None
+            if isinstance(fault, asyncio.CancelledError) and not asked.cancelling():
+                raise ConnectionAbortedError("the transport was closed") from None
             raise
         finally:
             self._dialing.discard(dialing)
@@ -170,8 +170,7 @@ class HttpTransport:
         try:
             tls = None
             if endpoint.is_tls:
-                session = self._sessions.find(endpoint, self._loop.time())
-                tls = Tls(self._ssl_context, endpoint.host, session)
+                tls = Tls(self._ssl_context, endpoint.host)
                 await self._handshakes.shake(made, tls, early)
                 early = b""
             connection = Connection(self, tls)

@@ -1,14 +1,11 @@
 """TLS between bytes and bytes, without a connection of its own.
 
-The event loops bring a TLS of their own, which keeps a buffer of 256 KiB for each connection and
-cannot resume a session. This one keeps what OpenSSL keeps, and resumes.
+The event loops bring a TLS of their own, with a buffer of 256 KiB for each connection and a second
+protocol between the wire and ours. This one keeps what OpenSSL keeps.
 """
 
 import ssl
-from collections.abc import Hashable
-from typing import Final, NamedTuple
-
-from tidings.core import limits
+from typing import Final
 
 _RECORD_BYTES: Final = 16 * 1024
 """What one record holds at most, so that taking in so much at once never fills memory."""
@@ -25,27 +22,13 @@ def new_ssl_context() -> ssl.SSLContext:
 class Tls:
     """Our side of one TLS connection. What goes to the peer is taken by `outgoing`."""
 
-    def __init__(
-        self, context: ssl.SSLContext, server_name: str, session: ssl.SSLSession | None = None
-    ) -> None:
+    def __init__(self, context: ssl.SSLContext, server_name: str) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_hostname=server_name, session=session
-        )
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
         self.outgoing = self._outgoing.read
         self.is_over = False
         self.fault: ssl.SSLError | None = None
-
-    @property
-    def session(self) -> ssl.SSLSession | None:
-        """What a later connection to the same peer may begin with; ask after the first answer."""
-        return self._tls.session
-
-    @property
-    def was_resumed(self) -> bool:
-        """Whether the handshake was short, and the certificate one that was verified before."""
-        return bool(self._tls.session_reused)
 
     def shake_hands(self, received: bytes) -> bool:
         """Go on with the handshake; True when it is over. Raises `ssl.SSLError`."""
@@ -80,9 +63,9 @@ class Tls:
         self._incoming.write(received)
         portions: list[bytes] = []
         try:
-            while portion := self._tls.read(_RECORD_BYTES):
-                portions.append(portion)
-            self.is_over = True
+            # To ask once more, and be told that there is nothing, would cost an exception.
+            while self._incoming.pending or self._tls.pending():
+                portions.append(self._tls.read(_RECORD_BYTES))
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -90,38 +73,3 @@ class Tls:
         except ssl.SSLError as fault:
             self.is_over, self.fault = True, fault
         return portions[0] if len(portions) == 1 else b"".join(portions)
-
-
-class _Kept(NamedTuple):
-    session: ssl.SSLSession
-    until: float
-
-
-class TlsSessions:
-    """What makes the next handshake with the same endpoint short: a session for each.
-
-    A session stands for a certificate that was verified. So that none is trusted long after it has
-    expired, sessions that grew out of each other end together, `TLS_SESSION_SECONDS_MAX` after the
-    full handshake. Moments are the event loop's.
-    """
-
-    def __init__(self) -> None:
-        self._kept: dict[Hashable, _Kept] = {}
-
-    def find(self, endpoint: Hashable, now: float) -> ssl.SSLSession | None:
-        """The session to begin a handshake with, if there is one that may still be used."""
-        kept = self._kept.get(endpoint)
-        return kept.session if kept is not None and now < kept.until else None
-
-    def keep(self, endpoint: Hashable, tls: Tls, now: float) -> None:
-        """Keep the session of a connection that has brought an answer."""
-        session = tls.session
-        before = self._kept.pop(endpoint, None)
-        if session is None:
-            return
-        until = now + limits.TLS_SESSION_SECONDS_MAX
-        if tls.was_resumed:
-            until = before.until if before is not None else now
-        if len(self._kept) >= limits.TLS_SESSIONS_KEPT_MAX:
-            del self._kept[next(iter(self._kept))]
-        self._kept[endpoint] = _Kept(session, until)

@@ -17,7 +17,6 @@ from cryptography.x509.oid import NameOID
 from tests.contracts.transport.conftest import Client
 from tests.support.hostile_receiver import Exchange, HostileReceiver, repeating, silent, status
 from tests.support.waiting import eventually
-from tidings.core import limits
 from tidings.core.attempt import ErrorClass
 from tidings.transport.tls import new_ssl_context
 
@@ -204,31 +203,9 @@ async def test_an_answer_by_tls_is_as_bounded_as_any(
             await exchange.wait_until_left()
 
 
-async def test_a_handshake_is_short_the_second_time(
+async def test_a_new_connection_verifies_the_certificate_anew(
     client: Client, authority: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
-    await client.make(names=NAMES, ssl_context=trusting)
-    resumed: list[bool] = []
-
-    async def answer(exchange: Exchange) -> None:
-        resumed.append(exchange.writer.get_extra_info("ssl_object").session_reused)
-        await status("200 OK", "Connection: close")(exchange)
-
-    async with HostileReceiver(serving(authority.issue_cert(NAME))) as receiver:
-        receiver.on("/", answer)
-        for subscription_id in ("sub_1", "sub_1", "sub_2", "sub_1"):
-            sent = await client.post(receiver.url("/", host=NAME), subscription_id=subscription_id)
-            assert sent.status_code == 200
-    assert resumed == [False, True, False, True]
-
-
-async def test_a_session_does_not_stand_for_a_certificate_for_long(
-    client: Client,
-    authority: trustme.CA,
-    trusting: ssl.SSLContext,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "TLS_SESSION_SECONDS_MAX", 0)
     await client.make(names=NAMES, ssl_context=trusting)
     resumed: list[bool] = []
 
