@@ -48,7 +48,7 @@ async def test_the_document_keeps_the_paths_schemas_and_members_of_the_seed(
 async def test_the_document_tells_what_receivers_get(world: ApiWorld) -> None:
     delivery = (await _document(world))["webhooks"]["event"]["post"]
     names = {one["name"] for one in delivery["parameters"]}
-    assert names == {"webhook-id", "webhook-timestamp", "webhook-signature"}
+    assert names == {"webhook-id", "webhook-timestamp", "webhook-signature", "webhook-hops"}
     body = delivery["requestBody"]["content"]["application/json"]["schema"]
     assert body == {"$ref": "#/components/schemas/WebhookEvent"}
 

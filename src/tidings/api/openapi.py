@@ -262,6 +262,17 @@ def _signed(body: Object) -> Object:
         "parameters": [
             {"name": name, "in": "header", "required": True, "schema": _STRING, "description": text}
             for name, text in headers.items()
+        ]
+        + [
+            {
+                "name": "webhook-hops",
+                "in": "header",
+                "required": False,
+                "schema": _STRING,
+                "description": "Only of an event that was published with it: how often the same "
+                "was received from here and published anew. Who publishes because of this event "
+                "passes it on.",
+            }
         ],
         "requestBody": {"required": True, "content": {JSON.decode(): {"schema": body}}},
     }
