@@ -79,8 +79,8 @@ def account(world: World, ledger: Ledger) -> Account:
 
 def expect_clean(balance: Account) -> None:
     """Fail if anything was lost, or came twice without a reason that the documents name."""
-    assert balance.lost == []
-    assert balance.unexplained == []
+    assert not balance.lost, "lost:\n" + "\n".join(map(str, balance.lost))
+    assert not balance.unexplained, "unexplained:\n" + "\n".join(map(str, balance.unexplained))
 
 
 def _find_lost(
