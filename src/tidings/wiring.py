@@ -35,6 +35,7 @@ from tidings.operations.inspection import Inspection
 from tidings.operations.publish import Publisher, PublishQuotas
 from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
+from tidings.operations.statistics import Counting
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.operations.trials import Trials
@@ -179,6 +180,7 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
             ),
             replays=Replays(store, clock, chance, engine.is_in_flight),
             tenants=Tenants(store, clock),
+            counting=Counting(store, clock, engine.figures.unwritten),
             streams=_begin_streams(store, access, engine, rest),
             readiness=lambda: _reasons_not_ready(store),
             metrics=engine.telemetry.exposition,

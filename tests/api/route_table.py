@@ -50,6 +50,10 @@ _REPLAY: Final = (
     "replayId tenantId status only subscriptionId eventType since until deliveries done createdAt"
     " finishedAt"
 )
+_STATISTICS: Final = (
+    "tenantId since until bucketSeconds attempts outcomes successShare latencyMs deadLettered"
+    " backlog buckets"
+)
 _KEY: Final = "keyId name scopes tenantId expiresAt createdAt"
 _SUB: Final = "/webhook-subscriptions/{subscriptionId}"
 
@@ -104,7 +108,9 @@ TABLE: Final = (
         answer="replayId deliveries"),
     Row("GET", _SUB + "/deliveries", "deliveries:read", "200 400 404",
         query=_PAGE + "status" + _SPAN, answer=_DELIVERY),
-    Row("GET", _SUB + "/stats", "subscriptions:read", ""),
+    Row("GET", _SUB + "/stats", "subscriptions:read", "200 404",
+        query="tenantId since until bucketSeconds",
+        answer=f"subscriptionId health {_STATISTICS}"),
     Row("GET", "/deliveries", "deliveries:read", "200 400",
         query=_PAGE + "status subscriptionId eventId" + _SPAN, answer=_DELIVERY),
     Row("GET", "/deliveries/{deliveryId}", "deliveries:read", "200 404",
@@ -123,6 +129,8 @@ TABLE: Final = (
     Row("DELETE", "/dead-letters/{deliveryId}", "deliveries:replay", "204 404", query="tenantId"),
     Row("GET", "/replays/{replayId}", "deliveries:read", "200 404",
         query="tenantId", answer=_REPLAY),
+    Row("GET", "/stats", "subscriptions:read", "200",
+        query="tenantId since until bucketSeconds", answer=_STATISTICS),
     Row("GET", "/event-types", "admin", ""),
     Row("GET", "/event-types/{eventType}", "admin", ""),
     Row("PUT", "/event-types/{eventType}", "admin", ""),

@@ -273,3 +273,26 @@ def test_bad_values_are_told_with_their_place(tidings: Run) -> None:
     refused = tidings("subscriptions", "create", "order..x", "http://127.0.0.1/", code=2)
     assert refused.err.count("\n") == 1
     assert "/eventType" in refused.err
+
+
+def test_statistics_are_shown_for_a_subscription_and_for_all(
+    tidings: Run, receiver: Receiver, server: Server
+) -> None:
+    made = subscribed(tidings, receiver, "counted")
+    for _ in range(3):
+        tidings("publish", "order.shipped")
+    receiver.wait("/counted", 3)
+    name = made["subscriptionId"]
+    for delivery in server.deliveries(subscriptionId=name):
+        server.await_delivery(delivery["deliveryId"], "delivered")
+    shown = asked(tidings, "subscriptions", "stats", name)
+    assert shown["outcomes"]["delivered"] == 3
+    out = tidings("subscriptions", "stats", name).out
+    assert re.search(r"^attempts +3: 3 delivered$", out, re.MULTILINE)
+    assert re.search(r"^success +100\.00 %$", out, re.MULTILINE)
+    assert re.search(r"^health +healthy$", out, re.MULTILINE)
+    whole = tidings("subscriptions", "stats", "--bucket", "60").out
+    assert "health" not in whole
+    assert asked(tidings, "subscriptions", "stats")["attempts"] >= 3
+    tidings("subscriptions", "stats", "sub_unknown", code=3)
+    tidings("subscriptions", "stats", "--bucket", "7", code=2)

@@ -14,6 +14,7 @@ from tests.support.stores import DATABASE_NAME, open_sqlite_store
 from tests.support.values import NOW_MS, TENANT, a_result, an_event
 from tidings.core.attempt import Answer
 from tidings.core.delivery import DeliveryStatus, Turn, ending_of
+from tidings.core.roll_up import Figures, RollUp
 from tidings.core.subscription import DisabledReason, disabled
 from tidings.ports.records import (
     DeliveryFilter,
@@ -26,6 +27,7 @@ from tidings.ports.records import (
 from tidings.storage.sqlite.connection import connect
 
 LARGE = {"delivery", "finished_delivery", "event", "event_key", "attempt", "audit_record"}
+LARGE |= {"roll_up"}
 LARGE |= {"d", "e", "k", "earlier"}  # as the statements call them
 _SCAN = re.compile(r"SCAN (\w+)")
 _STATEMENT = re.compile(r"\s*(SELECT|WITH|INSERT|UPDATE|DELETE)", re.IGNORECASE)
@@ -81,6 +83,7 @@ async def use_everything(filled: Filled) -> None:
     await store.list_attempts(rows[0].delivery_id)
     await store.get_delivery(TENANT, rows[0].delivery_id)
     await list_everything(filled, name)
+    await count_everything(filled, name)
     await store.end_held_deliveries(
         name, queued_before_ms=NOW_MS + 1, excluding=[1], now_ms=NOW_MS, limit=2
     )
@@ -94,6 +97,19 @@ async def use_everything(filled: Filled) -> None:
     await store.delete_audit_records(recorded_before_ms=NOW_MS, limit=9)
     while await store.erase_tenant(TENANT, now_ms=NOW_MS, limit=20):
         pass
+
+
+async def count_everything(filled: Filled, subscription_id: str) -> None:
+    """Statistics, from their beginning to their end."""
+    store, far_ms = filled.store, NOW_MS + 10**10
+    put = RollUp(TENANT, subscription_id, 10, NOW_MS, Figures(), 7)
+    await store.record_results((), roll_ups=[put])
+    for whose in (subscription_id, None):
+        await store.read_statistics(TENANT, whose, since_ms=0, until_ms=far_ms)
+    for span, into in ((10, 60), (60, 3_600)):
+        joined = {"span_seconds": span, "into_seconds": into, "before_ms": far_ms}
+        assert await store.coarsen_roll_ups(**joined, limit=9) > 0
+    assert await store.delete_roll_ups(before_ms=far_ms, limit=9) > 0
 
 
 async def replay_everything(filled: Filled, subscription_id: str) -> None:

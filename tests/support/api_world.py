@@ -20,6 +20,7 @@ from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
 from tidings.core.payload import Payloads
 from tidings.core.subscription import Subscription
 from tidings.core.verification import Verification
+from tidings.engine.open_figures import OpenFigures
 from tidings.operations.access import DEVELOPER, Access, Scope
 from tidings.operations.event_data import EventDataReading
 from tidings.operations.event_streams import EventStreams
@@ -27,6 +28,7 @@ from tidings.operations.inspection import Inspection
 from tidings.operations.publish import NO_QUOTAS, Publisher, PublishQuotas
 from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
+from tidings.operations.statistics import Counting
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.operations.trials import Trials
@@ -70,6 +72,8 @@ class ApiWorld:
         self.publisher = Publisher(store, clock, chance, quotas)
         self.streams = EventStreams(store, self.access)
         rules = SubscriptionRules(AddressRules(), SecretRules(), 1_000, verification)
+        self.figures = OpenFigures(store, clock)
+        store.on_commit(self.figures.committed)
         self.services = Services(
             settings=settings,
             access=self.access,
@@ -80,6 +84,7 @@ class ApiWorld:
             event_data=EventDataReading(store, clock, self.payloads, retention_days=30),
             replays=Replays(store, clock, chance, self.in_flight.__contains__),
             tenants=Tenants(store, clock),
+            counting=Counting(store, clock, self.figures.unwritten),
             streams=self.streams,
             readiness=self._readiness,
             metrics=lambda: b"tidings_attempts_total 0\n",

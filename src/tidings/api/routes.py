@@ -15,6 +15,7 @@ from tidings.api import (
     keys,
     publishing,
     replays,
+    statistics,
     stream,
     subscriptions,
     system,
@@ -107,7 +108,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("POST", _SUB + "/verify", _WRITE, subscriptions.verify, gives=_ETAG, refuses=_BAD_STATE),
     Route("POST", _SUB + "/replay", _REPLAY, subscriptions.replay, 202, refuses=_BAD_STATE),
     Route("GET", _SUB + "/deliveries", _DELIVERIES, deliveries.list_of_subscription),
-    _later("GET", _SUB + "/stats", _READ),
+    Route("GET", _SUB + "/stats", _READ, statistics.of_subscription),
 
     Route("GET", "/deliveries", _DELIVERIES, deliveries.list_all),
     Route("GET", _DELIVERY, _DELIVERIES, deliveries.show),
@@ -119,6 +120,7 @@ ROUTES: Final[Sequence[Route]] = (
     Route("POST", _DEAD + "/replay", _REPLAY, dead_letters.replay, 202, refuses=_BAD_STATE),
     Route("DELETE", _DEAD, _REPLAY, dead_letters.discard, 204),
     Route("GET", "/replays/{replayId}", _DELIVERIES, replays.show),
+    Route("GET", "/stats", _READ, statistics.of_tenant),
 
     _later("GET", "/event-types", _ADMIN),
     _later("GET", _TYPE, _ADMIN),

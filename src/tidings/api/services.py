@@ -11,6 +11,7 @@ from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
 from tidings.operations.publish import Publisher
 from tidings.operations.replay import Replays
+from tidings.operations.statistics import Counting
 from tidings.operations.subscriptions import Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.operations.trials import Trials
@@ -46,6 +47,7 @@ class Services:
     event_data: EventDataReading
     replays: Replays
     tenants: Tenants
+    counting: Counting
     streams: EventStreams
     readiness: Callable[[], Awaitable[list[str]]]
     metrics: Callable[[], bytes]

@@ -9,6 +9,7 @@ from tidings.cli.command import Cursor, Limit, Since, Until, command, group
 from tidings.cli.output import CommandFailed, ExitCode, Screen, refuse
 from tidings.cli.remote import Remote
 from tidings.cli.replaying import DryRun, Wait, replay
+from tidings.cli.statistics import show_statistics
 
 app = group("Create, change, try out and replay subscriptions.")
 
@@ -328,6 +329,9 @@ def replay_deliveries(  # noqa: PLR0913 - as many ways to select as the API has
         "dryRun": is_dry_run or None,
     }
     replay(remote, screen, (_PATH, subscription_id, "replay"), body, wait=wait)
+
+
+command(app, "stats")(show_statistics)
 
 
 def _turn(remote: Remote, screen: Screen, subscription_id: str, change: str) -> None:

@@ -1,15 +1,17 @@
 """The engine as a whole: what is restored at the start, what runs, and how it comes to rest."""
 
 import asyncio
+from contextlib import suppress
 
 from tidings.core.health import HEALTHY
 from tidings.engine.dispatcher import Dispatcher
 from tidings.engine.maintenance import Beats, Maintenance
+from tidings.engine.open_figures import OpenFigures
 from tidings.engine.replaying import Replaying
 from tidings.engine.sending import Sender
 from tidings.engine.telemetry import Telemetry
 from tidings.ports.clock import Chance, Clock
-from tidings.ports.store import Store
+from tidings.ports.store import Store, StoreUnavailable
 
 DRAIN_SECONDS = 10.0
 """How long requests in flight may take to finish when the engine is asked to stop."""
@@ -44,11 +46,13 @@ class Engine:
         self._store = store
         self._clock = clock
         self._replaying = Replaying(store, clock)
+        self.figures = OpenFigures(store, clock)
         self.maintenance = Maintenance(
             store,
             self.dispatcher.scheduler,
             clock,
             self.dispatcher.wake,
+            self.figures,
             retention_days=retention_days,
             beats=beats,
         )
@@ -72,6 +76,7 @@ class Engine:
             )
         self._store.on_commit(self.dispatcher.committed)
         self._store.on_commit(self._replaying.committed)
+        self._store.on_commit(self.figures.committed)
         await self._replaying.restore()
         self._running = [
             asyncio.create_task(self._replaying.run()),
@@ -89,6 +94,8 @@ class Engine:
             chore.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.dispatcher.drain(timeout_seconds=timeout_seconds)
+        with suppress(StoreUnavailable):
+            await self.figures.write_all()
 
     def _show_gauges(self) -> None:
         scheduler, recorder = self.dispatcher.scheduler, self.dispatcher.recorder

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tidings.core import limits
 from tidings.core.endpoint import Endpoint
 from tidings.core.scheduler import Scheduler
+from tidings.engine.open_figures import OpenFigures
 from tidings.ports.clock import Clock
 from tidings.ports.store import Store, StoreUnavailable
 
@@ -29,6 +30,8 @@ class Beats:
     retention_seconds: float = 600.0
     audit_seconds: float = 0.5
     forget_seconds: float = 60.0
+    roll_up_seconds: float = 2.0
+    coarsen_seconds: float = 20.0
 
 
 class Maintenance:
@@ -40,6 +43,7 @@ class Maintenance:
         scheduler: Scheduler,
         clock: Clock,
         wake: Callable[[], None],
+        figures: OpenFigures,
         *,
         retention_days: float,
         beats: Beats,
@@ -49,6 +53,7 @@ class Maintenance:
         self._scheduler = scheduler
         self._clock = clock
         self._wake = wake
+        self._figures = figures
         self._retention_ms = round(retention_days * _DAY_MS)
         self._audited: list[str] = []
         self.rows_missing = 0
@@ -66,6 +71,8 @@ class Maintenance:
                 (retention_seconds, self.retain),
                 (beats.audit_seconds, self.audit),
                 (beats.forget_seconds, self._forget_idle),
+                (beats.roll_up_seconds, self._figures.write_closed),
+                (beats.coarsen_seconds, self.coarsen),
             ):
                 chores.create_task(_repeat(beat_seconds, chore))
 
@@ -109,6 +116,29 @@ class Maintenance:
             lambda: self._store.delete_audit_records(
                 recorded_before_ms=now_ms - limits.AUDIT_DAYS * _DAY_MS,
                 limit=_ROWS_AT_ONCE,
+            )
+        )
+
+    async def coarsen(self) -> None:
+        """Join statistics that have aged, and delete those that are older than events may be."""
+        now_ms = self._clock.now_ms()
+
+        async def join(span_seconds: int, into_seconds: int, kept_ms: int) -> None:
+            await _until_nothing_is_left(
+                lambda: self._store.coarsen_roll_ups(
+                    span_seconds=span_seconds,
+                    into_seconds=into_seconds,
+                    before_ms=now_ms - kept_ms,
+                    limit=limits.ROLL_UPS_AT_ONCE,
+                )
+            )
+
+        minute, hour = limits.ROLL_UP_MINUTE_SECONDS, limits.ROLL_UP_HOUR_SECONDS
+        await join(limits.ROLL_UP_SECONDS, minute, limits.ROLL_UP_SECONDS_KEPT_MS)
+        await join(minute, hour, limits.ROLL_UP_MINUTES_KEPT_MS)
+        await _until_nothing_is_left(
+            lambda: self._store.delete_roll_ups(
+                before_ms=now_ms - self._retention_ms, limit=limits.ROLL_UPS_AT_ONCE
             )
         )
 

@@ -10,6 +10,7 @@ from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
 from tidings.core.lifecycle import LifecycleType
 from tidings.core.payload import Form
+from tidings.core.roll_up import RollUp
 from tidings.core.subscription import Subscription
 
 ReplayChoice = Literal["dead", "missed", "all"]
@@ -139,6 +140,24 @@ class IdempotentAnswer(msgspec.Struct, frozen=True):
 
     fingerprint: bytes
     answer: bytes
+
+
+class Backlog(msgspec.Struct, frozen=True):
+    """Unfinished deliveries, counted to a limit; `is_more` says that there are more.
+
+    `oldest_at_ms` is when the one was created that has waited for longest.
+    """
+
+    pending: int
+    is_more: bool
+    oldest_at_ms: int | None
+
+
+class StatisticsRecord(msgspec.Struct, frozen=True):
+    """What the store knows of attempts in a span of time, and the backlog."""
+
+    roll_ups: list[RollUp]
+    backlog: Backlog
 
 
 class QueuePage(msgspec.Struct, frozen=True):

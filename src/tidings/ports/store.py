@@ -20,6 +20,7 @@ from tidings.core.delivery import Delivery, Ending
 from tidings.core.event import AcceptResult, Event, NewEvent
 from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
+from tidings.core.roll_up import RollUp
 from tidings.core.subscription import DisabledReason, Subscription
 from tidings.ports.configuration import ConfigurationStore
 from tidings.ports.records import (
@@ -33,6 +34,7 @@ from tidings.ports.records import (
     QueuePage,
     Replay,
     ReplayScope,
+    StatisticsRecord,
     StoredBody,
 )
 
@@ -191,8 +193,13 @@ class QueueStore(Protocol):
         """Rows of one subscription that are due, earliest first."""
         ...
 
-    async def record_results(self, results: Sequence[Result]) -> list[Recorded]:
-        """Record attempts and what they lead to, all or nothing."""
+    async def record_results(
+        self, results: Sequence[Result], *, roll_ups: Sequence[RollUp] = ()
+    ) -> list[Recorded]:
+        """Record attempts and what they lead to, and put roll-ups; all or nothing.
+
+        A roll-up takes the place of the one that its writer has put before for the same span.
+        """
         ...
 
     async def settle_deliveries(
@@ -309,7 +316,33 @@ class DeliveryStore(Protocol):
         ...
 
 
-class Store(ConfigurationStore, EventStore, QueueStore, DeliveryStore, Protocol):
+class StatisticsStore(Protocol):
+    """What came of attempts in the course of time. Dead letters made by the store count, too."""
+
+    async def read_statistics(
+        self, tenant_id: str, subscription_id: str | None, *, since_ms: int, until_ms: int
+    ) -> StatisticsRecord:
+        """The roll-ups that begin in a span of time, and the backlog, at one moment.
+
+        Without a subscription it is about the whole tenant. What is unknown has none of either.
+        """
+        ...
+
+    async def coarsen_roll_ups(
+        self, *, span_seconds: int, into_seconds: int, before_ms: int, limit: int
+    ) -> int:
+        """Join up to `limit` roll-ups of a span into longer ones; answers how many went.
+
+        Only those are joined whose longer span was over at `before_ms`.
+        """
+        ...
+
+    async def delete_roll_ups(self, *, before_ms: int, limit: int) -> int:
+        """Delete roll-ups of hours that began before a moment; answers how many."""
+        ...
+
+
+class Store(ConfigurationStore, EventStore, QueueStore, DeliveryStore, StatisticsStore, Protocol):
     """Everything that must outlive the process."""
 
     def on_commit(self, listener: Callable[[Committed], None]) -> None:

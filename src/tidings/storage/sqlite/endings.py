@@ -6,6 +6,7 @@ import apsw
 
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.lifecycle import LifecycleType, is_ending_told
+from tidings.storage.sqlite.roll_ups import count_dead_letters
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
 from tidings.storage.sqlite.statements import execute_many, fetch_one
 from tidings.storage.sqlite.transaction import Telling, Transaction
@@ -19,6 +20,7 @@ def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: 
     insert_finished(tx.db, [finished_row(row, ending, now_ms) for row in rows])
     tx.backlog.removed(rows)
     tell_dead_letters(tx, rows, ending, now_ms)
+    count_dead_letters(tx, rows, ending, now_ms)
     tx.ended.extend(rows)
     for row in rows:
         following = next_in_lane(tx.db, row)

@@ -6,12 +6,14 @@ import apsw
 
 from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.identifier import lowest_seq
+from tidings.core.roll_up import RollUp
 from tidings.core.subscription import Status
 from tidings.ports.records import QueuePage
 from tidings.ports.store import Recorded, Result
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.endings import end_rows
 from tidings.storage.sqlite.results import record_results
+from tidings.storage.sqlite.roll_ups import put_roll_ups
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, delivery_of
 from tidings.storage.sqlite.statements import fetch_all, fetch_one
 from tidings.storage.sqlite.transaction import Transaction
@@ -93,9 +95,16 @@ class SqliteQueue(SqliteBase):
         )
         return [delivery_of(row) for row in rows]
 
-    async def record_results(self, results: Sequence[Result]) -> list[Recorded]:
+    async def record_results(
+        self, results: Sequence[Result], *, roll_ups: Sequence[RollUp] = ()
+    ) -> list[Recorded]:
         """See `QueueStore`."""
-        return await self.write(lambda tx: record_results(tx, self.sealer, results))
+
+        def write(tx: Transaction) -> list[Recorded]:
+            put_roll_ups(tx.db, roll_ups)
+            return record_results(tx, self.sealer, results)
+
+        return await self.write(write)
 
     async def settle_deliveries(
         self, subscription_id: str, *, excluding: Collection[int], now_ms: int, limit: int

@@ -26,6 +26,7 @@ from tidings.storage.sqlite.lifecycle import Lifecycle
 from tidings.storage.sqlite.queue import SqliteQueue
 from tidings.storage.sqlite.replays import SqliteReplays
 from tidings.storage.sqlite.retention import SqliteRetention
+from tidings.storage.sqlite.roll_ups import SqliteRollUps
 from tidings.storage.sqlite.statements import fetch_one
 from tidings.storage.sqlite.tenants import SqliteTenants
 from tidings.storage.sqlite.threads import Checkpointer, ReaderThreads, WriterThread
@@ -46,6 +47,7 @@ class SqliteStore(
     SqliteQueue,
     SqliteDeliveries,
     SqliteReplays,
+    SqliteRollUps,
     SqliteRetention,
     SqliteAudit,
 ):

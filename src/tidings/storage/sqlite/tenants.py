@@ -8,6 +8,7 @@ from tidings.core.refusals import NotFound
 from tidings.core.subscription import Change, Status, Subscription, status_after
 from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
+from tidings.storage.sqlite.roll_ups import erase_roll_ups
 from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
 from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
 from tidings.storage.sqlite.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
@@ -60,6 +61,8 @@ def _erase(
     tx.has_erased = True
     began = _silence(tx, rows, tenant_id, now_ms)
     left = limit - _erase_deliveries(tx, tenant_id, limit)
+    if left > 0:
+        left -= erase_roll_ups(tx, tenant_id, left)
     for table, key in (
         ("finished_delivery", "delivery_id"),
         ("event", "seq"),
