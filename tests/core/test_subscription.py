@@ -14,6 +14,7 @@ from tidings.core.subscription import (
     Status,
     disabled,
     status_after,
+    takes_no_events,
 )
 
 
@@ -60,6 +61,9 @@ def test_nothing_is_sent_to_an_unproven_endpoint_whatever_is_asked_of_its_state(
 def test_what_waits_for_a_proof_says_what_to_do() -> None:
     with pytest.raises(InvalidState, match="verify it first"):
         status_after(Status.PENDING_VERIFICATION, Change.RESUME)
+    assert takes_no_events(Status.PENDING_VERIFICATION).detail.endswith("; verify it first")
+    assert takes_no_events(Status.DISABLED).detail.endswith("; resume it first")
+    assert takes_no_events(Status.DELETED).detail == "the subscription is deleted"
 
 
 def test_secrets_sign_until_they_expire() -> None:

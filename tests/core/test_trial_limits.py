@@ -71,6 +71,7 @@ def test_what_ends_leaves_nothing_behind(asked: list[tuple[str, str]]) -> None:
     [
         ("https://Client.Example.com/a", "client.example.com"),
         ("https://client.example.com:8443/b?c", "client.example.com"),
+        ("https://client.example.com./", "client.example.com"),
         ("http://[2606:2800:220:1::1]:80/", "2606:2800:220:1::1"),
         ("https://93.184.216.34", "93.184.216.34"),
     ],

@@ -80,6 +80,13 @@ def status_after(status: Status, change: Change) -> Status:
         raise InvalidState(detail) from None
 
 
+def takes_no_events(status: Status) -> InvalidState:
+    """The refusal to begin deliveries for a subscription in this state, and what leads out."""
+    way_out = {Status.DISABLED: "resume", Status.PENDING_VERIFICATION: "verify"}.get(status)
+    hint = "" if way_out is None else f"; {way_out} it first"
+    return InvalidState(f"the subscription is {status}{hint}")
+
+
 @dataclass(frozen=True, slots=True)
 class SigningSecret:
     """A secret as the subscriber knows it, and how long it signs."""

@@ -15,7 +15,7 @@ _MINUTE_MS: Final = 60_000
 
 def host_of(callback_url: str) -> str:
     """The host that a callback URL leads to: its name or address without the port."""
-    return urlsplit(callback_url).hostname or ""
+    return (urlsplit(callback_url).hostname or "").removesuffix(".")
 
 
 class TrialLimits:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from tidings.core.audit import NOBODY
 from tidings.core.delivery import DeliveryStatus
-from tidings.core.refusals import AttemptInFlight, InvalidState, NotFound
+from tidings.core.refusals import AttemptInFlight, NotFound
+from tidings.core.subscription import takes_no_events
 from tidings.operations.inspection import check_patterns
 from tidings.ports.clock import Chance, Clock
 from tidings.ports.records import DeliveryRecord, Replay, ReplayScope
@@ -106,9 +107,7 @@ class Replays:
         if scope.subscription_id is not None:
             record = await self._store.get_subscription(scope.tenant_id, scope.subscription_id)
             if not record.subscription.takes_events:
-                raise InvalidState(
-                    f"the subscription is {record.subscription.status}; resume it, then replay"
-                )
+                raise takes_no_events(record.subscription.status)
         total = await self._store.count_replay(scope)
         if is_dry_run:
             return Begun(None, total)

@@ -17,7 +17,7 @@ from tidings.core.event import frozen_body
 from tidings.core.pattern import event_type_fault
 from tidings.core.payload import Form, trial_form
 from tidings.core.refusals import Fault, InvalidState, RateLimited, Unavailable, ValidationFailed
-from tidings.core.subscription import Change, Subscription, status_after
+from tidings.core.subscription import Change, Subscription, status_after, takes_no_events
 from tidings.core.timestamp import format_timestamp
 from tidings.core.trial_limits import TrialLimits, host_of
 from tidings.core.verification import (
@@ -102,7 +102,7 @@ class Trials:
             )
         record = await self._store.get_subscription(tenant_id, subscription_id)
         if not record.subscription.takes_events:
-            raise InvalidState(f"the subscription is {record.subscription.status}")
+            raise takes_no_events(record.subscription.status)
         return await self._sent(record.subscription, event_type, data, self._tests)
 
     async def verify(

@@ -12,7 +12,7 @@ from tidings.core.delivery import DeliveryStatus
 from tidings.core.event import Event, data_of
 from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.core.refusals import InvalidState, NotFound
-from tidings.core.subscription import Subscription
+from tidings.core.subscription import Status, Subscription, takes_no_events
 from tidings.ports.records import Replay, ReplayScope
 from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
@@ -315,7 +315,7 @@ def _find_receiving(tx: Transaction, tenant_id: str, subscription_id: str) -> Su
     )
     if row is None:
         raise NotFound("there is no such subscription")
-    raise InvalidState(f"the subscription is {row[0]}; resume it, then replay")
+    raise takes_no_events(Status(row[0]))
 
 
 def _replay_of(row: Row) -> Replay:

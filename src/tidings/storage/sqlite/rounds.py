@@ -8,7 +8,7 @@ import msgspec
 from tidings.core.delivery import Delivery, DeliveryStatus, IllegalTurn, Turn, status_after
 from tidings.core.payload import Form
 from tidings.core.refusals import InvalidState, NotFound
-from tidings.core.subscription import Status
+from tidings.core.subscription import Status, takes_no_events
 from tidings.storage.sqlite.events import insert_deliveries
 from tidings.storage.sqlite.rows import Row
 from tidings.storage.sqlite.statements import execute_many, fetch_one
@@ -76,9 +76,7 @@ def begin_round(
     except IllegalTurn:
         raise InvalidState(f"the delivery is {finished.status} and cannot be replayed") from None
     if finished.subscription_status not in (Status.ACTIVE, Status.PAUSED):
-        raise InvalidState(
-            f"the subscription is {finished.subscription_status}; resume it, then replay"
-        )
+        raise takes_no_events(finished.subscription_status)
     if not finished.has_body:
         raise InvalidState("the event's data was erased")
     return begin_rounds(tx, [finished], now_ms=now_ms, is_single=is_single)[0]
