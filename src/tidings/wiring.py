@@ -29,6 +29,7 @@ from tidings.engine.sending import Sender
 from tidings.key_files import install_next_key, read_or_make_key, write_private
 from tidings.operations.access import Access
 from tidings.operations.audit import log_audited
+from tidings.operations.catalogue import Catalogue
 from tidings.operations.event_data import EventDataReading
 from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
@@ -152,7 +153,9 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         await engine.start()
         rest.push_async_callback(engine.stop)
         quotas = PublishQuotas(settings.events_per_second_max, settings.backlog_max)
-        publisher = Publisher(store, clock, chance, quotas)
+        catalogue = Catalogue(store, clock, engine.telemetry.data_checked)
+        await catalogue.load()
+        publisher = Publisher(store, clock, chance, quotas, catalogue)
         publishing = asyncio.create_task(publisher.run())
         rest.push_async_callback(lambda: _finish(publisher, publishing))
         access = Access(
@@ -163,18 +166,13 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
         if not is_dev:
             await _admit_administrator(settings, access)
         yield Services(
-            settings=ApiSettings(
-                public_url=settings.public_url,
-                cursor_key=_derived(key, b"cursors"),
-                version=__version__,
-                is_dev=is_dev,
-                event_bytes_max=settings.event_bytes_max,
-            ),
+            settings=_api_settings(settings, key, is_dev=is_dev),
             access=access,
             publisher=publisher,
             subscriptions=Subscriptions(store, clock, chance, _subscription_rules(settings, rules)),
             trials=Trials(store, clock, chance, sender.trial, verification=settings.verification),
             inspection=Inspection(store),
+            catalogue=catalogue,
             event_data=EventDataReading(
                 store, clock, payloads, retention_days=settings.retention_days
             ),
@@ -185,6 +183,16 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
             readiness=lambda: _reasons_not_ready(store),
             metrics=engine.telemetry.exposition,
         )
+
+
+def _api_settings(settings: Settings, key: bytes, *, is_dev: bool) -> ApiSettings:
+    return ApiSettings(
+        public_url=settings.public_url,
+        cursor_key=_derived(key, b"cursors"),
+        version=__version__,
+        is_dev=is_dev,
+        event_bytes_max=settings.event_bytes_max,
+    )
 
 
 def _begin_streams(

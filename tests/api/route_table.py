@@ -54,6 +54,10 @@ _STATISTICS: Final = (
     "tenantId since until bucketSeconds attempts outcomes successShare latencyMs deadLettered"
     " backlog buckets"
 )
+_TYPE: Final = (
+    "eventType tenantId description schema example validation deprecated version createdAt"
+    " updatedAt"
+)
 _KEY: Final = "keyId name scopes tenantId expiresAt createdAt"
 _SUB: Final = "/webhook-subscriptions/{subscriptionId}"
 
@@ -131,10 +135,13 @@ TABLE: Final = (
         query="tenantId", answer=_REPLAY),
     Row("GET", "/stats", "subscriptions:read", "200",
         query="tenantId since until bucketSeconds", answer=_STATISTICS),
-    Row("GET", "/event-types", "admin", ""),
-    Row("GET", "/event-types/{eventType}", "admin", ""),
-    Row("PUT", "/event-types/{eventType}", "admin", ""),
-    Row("DELETE", "/event-types/{eventType}", "admin", ""),
+    Row("GET", "/event-types", "admin", "200 400", query=_PAGE, answer=_TYPE),
+    Row("GET", "/event-types/{eventType}", "admin", "200 404",
+        query="tenantId", answer=_TYPE + " versions"),
+    Row("PUT", "/event-types/{eventType}", "admin", "200 201 404 409 429",
+        query="tenantId force", body="description schema example validation deprecated tenantId",
+        answer=_TYPE),
+    Row("DELETE", "/event-types/{eventType}", "admin", "204 404", query="tenantId"),
     Row("POST", "/api-keys", "admin", "201",
         body="name* scopes* tenantId expiresAt", answer=_KEY + " key"),
     Row("GET", "/api-keys", "admin", "200 400", query=_PAGE, answer=_KEY),
@@ -146,5 +153,5 @@ TABLE: Final = (
     Row("GET", "/metrics", "admin", "200"),
     Row("GET", "/openapi.json", None, "200"),
     Row("GET", "/docs", None, "200"),
-    Row("GET", "/asyncapi.json", None, ""),
+    Row("GET", "/asyncapi.json", None, "200"),
 )  # fmt: skip

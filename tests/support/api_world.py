@@ -1,6 +1,7 @@
 """The API in the test's own process: real store, no engine, so that deliveries stay as they are."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,12 +17,14 @@ from tidings.api.services import ApiSettings, Services
 from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import AddressRules
 from tidings.core.attempt import Answer, Attempt, Outcome, error_class_of, outcome_of
+from tidings.core.catalogue import CheckOutcome
 from tidings.core.delivery import DeadLetterReason, DeliveryStatus, Ending
 from tidings.core.payload import Payloads
 from tidings.core.subscription import Subscription
 from tidings.core.verification import Verification
 from tidings.engine.open_figures import OpenFigures
 from tidings.operations.access import DEVELOPER, Access, Scope
+from tidings.operations.catalogue import Catalogue
 from tidings.operations.event_data import EventDataReading
 from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
@@ -69,7 +72,9 @@ class ApiWorld:
         self.answer: Callable[[Subscription, bytes], Answer] = lambda *_: Answer(200, body=b"ok")
         self.reasons_not_ready: list[str] = []
         self.access = Access(store, clock, chance, requests_per_second=requests_per_second)
-        self.publisher = Publisher(store, clock, chance, quotas)
+        self.checks: Counter[CheckOutcome] = Counter()
+        self.catalogue = Catalogue(store, clock, lambda outcome: self.checks.update([outcome]))
+        self.publisher = Publisher(store, clock, chance, quotas, self.catalogue)
         self.streams = EventStreams(store, self.access)
         rules = SubscriptionRules(AddressRules(), SecretRules(), 1_000, verification)
         self.figures = OpenFigures(store, clock)
@@ -81,6 +86,7 @@ class ApiWorld:
             subscriptions=Subscriptions(store, clock, chance, rules),
             trials=Trials(store, clock, chance, self._send_trial, verification=verification),
             inspection=Inspection(store),
+            catalogue=self.catalogue,
             event_data=EventDataReading(store, clock, self.payloads, retention_days=30),
             replays=Replays(store, clock, chance, self.in_flight.__contains__),
             tenants=Tenants(store, clock),
@@ -220,6 +226,7 @@ async def api_world(
         verification=verification,
     )
     await world.access.load()
+    await world.catalogue.load()
     publishing = asyncio.create_task(world.publisher.run())
     streaming = asyncio.create_task(world.streams.run())
     try:

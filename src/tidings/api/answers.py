@@ -25,10 +25,11 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Answer(msgspec.Struct, Generic[T_co], frozen=True, gc=False):
-    """What an endpoint answers. The status stands with its route."""
+    """What an endpoint answers. The status stands with its route, unless it is another one."""
 
     content: T_co | Encoded
     headers: Headers = ()
+    status: int | None = None
 
 
 NOTHING: Final[Answer[None]] = Answer(None)
@@ -47,6 +48,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     def of(cls, status: int, answer: Answer[Any]) -> "Response":
         """The answer of a route under its status."""
         content = answer.content
+        status = answer.status or status
         if isinstance(content, Encoded):
             return cls(status, content.body, content.media_type, answer.headers)
         body = b"" if status == _NO_CONTENT else encode(content)

@@ -13,10 +13,16 @@ _NOTHING_ELSE: Final = (
 
 
 async def openapi(call: Call) -> Answer[dict[str, Any]]:
-    """The OpenAPI document of this API."""
-    return Answer(Encoded(call.documentation.openapi))
+    """The OpenAPI document of this API. Its webhooks are the catalogue of event types."""
+    return Answer(Encoded(await call.documentation.openapi(call.services.catalogue)))
+
+
+async def asyncapi(call: Call) -> Answer[dict[str, Any]]:
+    """The AsyncAPI document: what is sent to subscribers."""
+    return Answer(Encoded(await call.documentation.asyncapi(call.services.catalogue)))
 
 
 async def page(call: Call) -> Answer[str]:
     """The documentation for people. It needs nothing from elsewhere."""
-    return Answer(Encoded(call.documentation.page, _HTML), (_NOTHING_ELSE,))
+    page = await call.documentation.page(call.services.catalogue)
+    return Answer(Encoded(page, _HTML), (_NOTHING_ELSE,))

@@ -14,12 +14,14 @@ import msgspec
 
 from tidings.api.bodies import JSON, MERGE_PATCH, may_be_left_out
 from tidings.api.event_stream import EventStream
+from tidings.api.outbound import described_deliveries, signed_request
 from tidings.api.problems import MEDIA_TYPE, Kind, all_kinds, status_of
 from tidings.api.route import Route
 from tidings.api.services import ApiSettings
 from tidings.api.wire.events import PublishEventRequest, WebhookEvent
 from tidings.api.wire.problems import Problem
 from tidings.api.wire.verification import Challenge, VerificationEvent
+from tidings.core.catalogue import CataloguedType
 
 Object = dict[str, Any]
 
@@ -48,8 +50,10 @@ _HEADERS: Final[dict[str, str]] = {
 _REFUSAL_HEADERS: Final = {401: "WWW-Authenticate", 429: "Retry-After", 503: "Retry-After"}
 
 
-def openapi_document(routes: Sequence[Route], settings: ApiSettings) -> Object:
-    """The document for these routes."""
+def openapi_document(
+    routes: Sequence[Route], settings: ApiSettings, types: Sequence[CataloguedType] = ()
+) -> Object:
+    """The document for these routes, with what is sent for these event types."""
     schemas = _Schemas(routes)
     paths: Object = {}
     for route in routes:
@@ -64,8 +68,8 @@ def openapi_document(routes: Sequence[Route], settings: ApiSettings) -> Object:
         "servers": [{"url": settings.public_url}],
         "paths": paths,
         "webhooks": {
-            "event": {"post": _delivery(schemas)},
             "verification": {"post": _verification(schemas)},
+            **described_deliveries(schemas.reference(WebhookEvent), list(types)),
         },
         "components": {
             "schemas": schemas.components,
@@ -178,6 +182,8 @@ def _responses(route: Route, schemas: _Schemas) -> Object:
     responses: Object = {}
     if route.is_built:
         responses[str(route.status)] = _success(route, schemas)
+    if route.may_create:
+        responses["201"] = _success(route, schemas) | {"description": "It is new."}
     by_status = sorted(route.refusals, key=status_of)
     for status, kinds in groupby(by_status, key=status_of):
         responses[str(status)] = _refusal(status, kinds, schemas)
@@ -216,22 +222,6 @@ def _header(name: str) -> Object:
     return {"description": _HEADERS[name], "schema": _STRING}
 
 
-def _delivery(schemas: _Schemas) -> Object:
-    """What a receiver gets, and how its answer is read."""
-    meanings = {
-        "2XX": "Delivered. The body of the answer does not matter.",
-        "410": "Nothing more is wanted: the subscription is disabled.",
-        "429": "Later, please: tried again, after `Retry-After` if it is given.",
-        "default": "Not delivered: tried again by the retry policy.",
-    }
-    return {
-        "operationId": "deliver-event",
-        "summary": "An event, as it is sent to a subscription's callback URL",
-        **_signed(schemas.reference(WebhookEvent)),
-        "responses": {status: {"description": text} for status, text in meanings.items()},
-    }
-
-
 def _verification(schemas: _Schemas) -> Object:
     """What an endpoint gets that shall prove that it wants events."""
     said_back = {
@@ -241,38 +231,9 @@ def _verification(schemas: _Schemas) -> Object:
     return {
         "operationId": "verify-endpoint",
         "summary": "A challenge, as `POST …/verify` has it sent to a subscription's callback URL",
-        **_signed(schemas.reference(VerificationEvent)),
+        **signed_request({JSON.decode(): {"schema": schemas.reference(VerificationEvent)}}),
         "responses": {
             "2XX": {"description": "Proven, if it says the challenge back.", "content": said_back},
             "default": {"description": "Not proven: nothing changes."},
         },
-    }
-
-
-def _signed(body: Object) -> Object:
-    """What all requests to receivers have in common."""
-    headers = {
-        "webhook-id": "The event's id: the same on every attempt, retry and replay.",
-        "webhook-timestamp": "When this attempt was made, in seconds since 1970.",
-        "webhook-signature": "`v1,` and an HMAC-SHA256 over id, timestamp and body in base64; "
-        "one for each live secret, separated by spaces.",
-    }
-    return {
-        "security": [],
-        "parameters": [
-            {"name": name, "in": "header", "required": True, "schema": _STRING, "description": text}
-            for name, text in headers.items()
-        ]
-        + [
-            {
-                "name": "webhook-hops",
-                "in": "header",
-                "required": False,
-                "schema": _STRING,
-                "description": "Only of an event that was published with it: how often the same "
-                "was received from here and published anew. Who publishes because of this event "
-                "passes it on.",
-            }
-        ],
-        "requestBody": {"required": True, "content": {JSON.decode(): {"schema": body}}},
     }

@@ -31,6 +31,7 @@ from tidings.core.refusals import (
 from tidings.operations.access import Scope
 
 _FIRST_REFUSAL: Final = 400
+_CREATED: Final = 201
 Endpoint = Callable[..., Awaitable[Answer[Any]]]
 
 
@@ -40,7 +41,8 @@ class Route:
 
     Without a `scope` the route is open to everybody; with `is_signable` also to who comes with an
     address that we signed, which the endpoint checks. `takes` and `gives` name the headers that it
-    reads and adds; `refuses` are the refusals that do not follow from its shape.
+    reads and adds; `refuses` are the refusals that do not follow from its shape. With `may_create`
+    201 is answered where something is new.
     """
 
     method: str
@@ -52,6 +54,7 @@ class Route:
     gives: tuple[str, ...] = ()
     refuses: tuple[type[Refusal], ...] = ()
     is_signable: bool = False
+    may_create: bool = False
 
     @property
     def is_built(self) -> bool:
@@ -97,7 +100,8 @@ class Route:
     @cached_property
     def statuses(self) -> frozenset[int]:
         """Every status that the route may answer."""
-        return frozenset({self.status, *map(status_of, self.refusals)})
+        created = {_CREATED} if self.may_create else set()
+        return frozenset({self.status, *created, *map(status_of, self.refusals)})
 
     @cached_property
     def _types(self) -> dict[str, Any]:

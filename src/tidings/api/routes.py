@@ -11,6 +11,7 @@ from tidings.api import (
     dead_letters,
     deliveries,
     documents,
+    event_types,
     events,
     keys,
     publishing,
@@ -29,7 +30,6 @@ from tidings.core.refusals import (
     IdempotencyKeyReused,
     InvalidCursor,
     InvalidState,
-    NotAvailable,
     NotFound,
     PreconditionFailed,
     QuotaExceeded,
@@ -66,13 +66,9 @@ _BAD_STATE: Final = (InvalidState,)
 _BAD_REPEAT: Final = (EventIdConflict, IdempotencyKeyReused)
 _NO_CREATION: Final = (CallbackUrlRefused, IdempotencyKeyReused, QuotaExceeded)
 _NO_CHANGE: Final = (CallbackUrlRefused, PreconditionFailed, QuotaExceeded)
+_NO_DESCRIPTION: Final = (InvalidState, QuotaExceeded)
 _NO_RETRY: Final = (InvalidState, AttemptInFlight)
 _NO_REPLAY: Final = (InvalidState, NotFound)
-
-
-def _later(method: str, path: str, scope: Scope | None) -> Route:
-    """A route that is documented but not built yet."""
-    return Route(method, path, scope, system.not_available, 422, refuses=(NotAvailable,))
 
 
 # fmt: off
@@ -122,10 +118,10 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/replays/{replayId}", _DELIVERIES, replays.show),
     Route("GET", "/stats", _READ, statistics.of_tenant),
 
-    _later("GET", "/event-types", _ADMIN),
-    _later("GET", _TYPE, _ADMIN),
-    _later("PUT", _TYPE, _ADMIN),
-    _later("DELETE", _TYPE, _ADMIN),
+    Route("GET", "/event-types", _ADMIN, event_types.list_all),
+    Route("GET", _TYPE, _ADMIN, event_types.show),
+    Route("PUT", _TYPE, _ADMIN, event_types.put, refuses=_NO_DESCRIPTION, may_create=True),
+    Route("DELETE", _TYPE, _ADMIN, event_types.delete, 204),
     Route("POST", "/api-keys", _ADMIN, keys.create, 201),
     Route("GET", "/api-keys", _ADMIN, keys.list_all),
     Route("DELETE", "/api-keys/{keyId}", _ADMIN, keys.revoke, 204),
@@ -137,6 +133,6 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/metrics", _ADMIN, system.metrics),
     Route("GET", "/openapi.json", _OPEN, documents.openapi),
     Route("GET", "/docs", _OPEN, documents.page),
-    _later("GET", "/asyncapi.json", _OPEN),
+    Route("GET", "/asyncapi.json", _OPEN, documents.asyncapi),
 )
 # fmt: on

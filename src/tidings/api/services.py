@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tidings.api.event_stream import USUAL_PACE, StreamPace
 from tidings.core import limits
 from tidings.operations.access import Access
+from tidings.operations.catalogue import Catalogue
 from tidings.operations.event_data import EventDataReading
 from tidings.operations.event_streams import EventStreams
 from tidings.operations.inspection import Inspection
@@ -44,6 +45,7 @@ class Services:
     subscriptions: Subscriptions
     trials: Trials
     inspection: Inspection
+    catalogue: Catalogue
     event_data: EventDataReading
     replays: Replays
     tenants: Tenants

@@ -3,7 +3,7 @@
 from tidings.api.answers import Answer, Encoded
 from tidings.api.call import Call
 from tidings.api.wire.access import ServerState
-from tidings.core.refusals import NotAvailable, Unavailable
+from tidings.core.refusals import Unavailable
 
 _PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
 
@@ -25,8 +25,3 @@ async def metrics(call: Call) -> Answer[bytes]:
     """What the server counts, in the text format of Prometheus."""
     call.principal.require_global()
     return Answer(Encoded(call.services.metrics(), _PROMETHEUS))
-
-
-async def not_available(_call: Call) -> Answer[None]:
-    """Not available yet."""
-    raise NotAvailable("this version of Tidings cannot do this yet")

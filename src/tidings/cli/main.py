@@ -14,13 +14,13 @@ from tidings.cli import (
     dead_letters,
     deliveries,
     demo,
+    event_types,
     events,
     keys,
     listen,
     publish,
     serve,
     subscriptions,
-    unbuilt,
 )
 from tidings.cli.command import load_settings
 from tidings.cli.output import CommandFailed, ExitCode, visible
@@ -32,11 +32,12 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for one in (serve, demo, publish, listen, unbuilt):
+for one in (serve, demo, publish, listen):
     app.add_typer(one.app)
 for name, several in (
     ("subscriptions", subscriptions),
     ("events", events),
+    ("event-types", event_types),
     ("deliveries", deliveries),
     ("dead-letters", dead_letters),
     ("keys", keys),

@@ -112,6 +112,13 @@ class Remote:
         members = {name: json.dumps(value) for name, value in body.items()} | dict(raw or {})
         return self._request("PATCH", path, self._query({}), _object({}, members))
 
+    def put(
+        self, *path: str, body: Mapping[str, Any], raw: Mapping[str, str], force: bool
+    ) -> Answer:
+        """Say what something is to be. Members of `raw` are JSON already."""
+        query = self._query({"force": "true" if force else None})
+        return self._request("PUT", path, query, _object(body, raw))
+
     def delete(self, *path: str) -> Answer:
         """Delete what belongs to a tenant."""
         return self._request("DELETE", path, self._query({}))

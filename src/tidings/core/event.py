@@ -5,6 +5,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from tidings.core.refusals import Fault
+
 _DATA_MARK: Final = b',"data":'
 ERASED_BODY: Final = b""
 """What stands in place of a body whose data was erased for good."""
@@ -18,7 +20,8 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     `content_hash` covers only what the publisher gave. `body` is what receivers get. `hops` counts
     how often what it tells was received from Tidings and published anew. `is_over_rate` says that
     the tenant publishes too fast: the event may be answered as a repeat, and not be let in. A
-    lifecycle event is `about` a subscription, which does not get it.
+    lifecycle event is `about` a subscription, which does not get it. With `faults` its data do not
+    fit the schema that is enforced: it, too, may only be answered as a repeat.
     """
 
     event_id: str
@@ -32,6 +35,7 @@ class NewEvent(msgspec.Struct, frozen=True, gc=False):
     hops: int = 0
     is_over_rate: bool = False
     about: str | None = None
+    faults: tuple[Fault, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +87,13 @@ class OverQuota(msgspec.Struct, frozen=True, gc=False):
     quota: Literal["events_per_second", "backlog"]
 
 
-AcceptResult = Accepted | Conflicting | OverQuota
+class Unfitting(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a new event whose data do not fit the schema of its event type."""
+
+    faults: tuple[Fault, ...]
+
+
+AcceptResult = Accepted | Conflicting | OverQuota | Unfitting
 
 
 def frozen_body(event_id: str, event_type: str, occurred_at: str, data: bytes) -> bytes:

@@ -73,6 +73,27 @@ RETRY_FACTOR_MIN: Final = 1.0
 RETRY_FACTOR_MAX: Final = 100.0
 RETRY_AFTER_MS_MAX: Final = 24 * 3_600_000
 
+# The catalogue of event types. A step of a check is one thing in a schema for one value of the
+# data: some 0.03 us.
+EVENT_TYPES_MAX: Final = 500
+"""How many event types a tenant may describe."""
+EVENT_TYPE_VERSIONS_MAX: Final = 20
+"""Of each schema so many versions are kept."""
+SCHEMA_BYTES_MAX: Final = 64 * 1024
+EXAMPLE_BYTES_MAX: Final = 64 * 1024
+SCHEMA_DEPTH_MAX: Final = 48
+SCHEMA_COST_MAX: Final = 10_000
+SCHEMA_PATTERNS_MAX: Final = 32
+SCHEMA_PATTERN_BYTES_MAX: Final = 256 * 1024
+"""How large a regular expression may become when it is compiled."""
+SCHEMA_STEPS_MAX: Final = 2_000_000
+SCHEMA_ALL_FAULTS_STEPS_MAX: Final = 20_000
+"""Above this only the first fault of data is looked for."""
+SCHEMA_STEPS_AT_ONCE: Final = 100_000
+"""After so many, others get their turn before the next event of a request is checked."""
+SCHEMA_FAULTS_MAX: Final = 20
+SCHEMAS_COMPILED_MAX: Final = 1_000
+
 # Content filters. A step is one value looked at, or 256 characters searched: some 0.2 us.
 FILTER_BYTES_MAX: Final = 8 * 1024
 FILTER_NODES_MAX: Final = 256
@@ -240,6 +261,7 @@ assert LOOKUP_SECONDS_MAX <= TIMEOUT_SECONDS_DEFAULT
 # The reserve holds what is in flight when the disk gets full, many times over.
 assert RESULTS_UNRECORDED_MAX * (ANSWER_BODY_BYTES_KEPT_MAX + 4_096) * 10 < DISK_RESERVE_BYTES
 assert PROBE_INTERVAL_MS_MIN <= PROBE_INTERVAL_MS_MAX
+assert SCHEMA_ALL_FAULTS_STEPS_MAX < SCHEMA_STEPS_AT_ONCE < SCHEMA_STEPS_MAX
 assert FILTER_STEPS_MIN <= FILTER_STEPS_MAX <= FILTER_STEPS_OF_EVENT_MAX
 assert TIMEOUT_SECONDS_MIN <= TIMEOUT_SECONDS_DEFAULT <= TIMEOUT_SECONDS_MAX
 assert STREAMS_PER_KEY_MAX <= STREAMS_PER_TENANT_MAX <= STREAMS_MAX

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from tidings.core.attempt import Attempt, Outcome
+from tidings.core.catalogue import CheckOutcome
 from tidings.core.content_filter import FilterOutcome
 from tidings.ports.store import Committed
 
@@ -43,6 +44,19 @@ class Telemetry:
             registry=self.registry,
         )
         self._filtered = {outcome: filtered.labels(outcome.value) for outcome in FilterOutcome}
+
+        checks = Counter(
+            "tidings_events_checked",
+            "Published data that were checked by a schema: `valid`, `invalid` but let in, "
+            "`refused`, or `unchecked` because they were too large.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._checks = {outcome: checks.labels(outcome.value) for outcome in CheckOutcome}
+
+    def data_checked(self, outcome: CheckOutcome) -> None:
+        """Count a check of an event's data."""
+        self._checks[outcome].inc()
 
     def gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
         """Show a value that is asked for whenever somebody looks."""

@@ -21,18 +21,22 @@ from tidings.core.event import (
     Conflicting,
     NewEvent,
     OverQuota,
+    Unfitting,
     content_hash,
     frozen_body,
 )
 from tidings.core.rate import Rates
 from tidings.core.refusals import (
     EventIdConflict,
+    Fault,
     IdempotencyKeyReused,
     QuotaExceeded,
     Refusal,
     Unavailable,
+    ValidationFailed,
 )
 from tidings.core.timestamp import format_timestamp
+from tidings.operations.catalogue import Catalogue
 from tidings.ports.clock import Chance, Clock
 from tidings.ports.store import Store, StoreUnavailable
 
@@ -81,12 +85,18 @@ class Publisher:
     """Accepts events. `run` must be running for anything to be accepted."""
 
     def __init__(
-        self, store: Store, clock: Clock, chance: Chance, quotas: PublishQuotas = NO_QUOTAS
+        self,
+        store: Store,
+        clock: Clock,
+        chance: Chance,
+        quotas: PublishQuotas = NO_QUOTAS,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._chance = chance
         self._quotas = quotas
+        self._catalogue = catalogue
         self._rates: Rates | None = None
         if quotas.events_per_second is not None:
             self._rates = Rates(
@@ -102,16 +112,18 @@ class Publisher:
     async def publish(self, publications: Sequence[Publication]) -> list[Accepted | Refusal]:
         """Make events durable, each by itself; answers in their order, repeats like the first.
 
-        An item that cannot be accepted gets its refusal: among them `QuotaExceeded`, which a repeat
-        of what was accepted never gets. Raises `Unavailable` when nothing can be accepted at the
+        An item that cannot be accepted gets its refusal: among them `QuotaExceeded`, and
+        `ValidationFailed` for data that do not fit the schema of their event type; a repeat of what
+        was accepted never gets these. Raises `Unavailable` when nothing can be accepted at the
         moment; then a repeat with the same ids is safe.
         """
+        faults = await self._faults(publications)
         self._admit(publications)
         loop = asyncio.get_running_loop()
         now_ms = self._clock.now_ms()
         waiting = [
-            _Waiting(self._new_event(publication, now_ms), loop.create_future())
-            for publication in publications
+            _Waiting(self._new_event(publication, now_ms, unfitting), loop.create_future())
+            for publication, unfitting in zip(publications, faults, strict=True)
         ]
         self._waiting.extend(waiting)
         self._waiting_bytes += sum(len(one.event.body) for one in waiting)
@@ -164,7 +176,16 @@ class Publisher:
         took_ms = self._clock.monotonic_ms() - self._committed_at_ms
         return self._is_committing and took_ms > limits.COMMIT_MS_MAX
 
-    def _new_event(self, publication: Publication, now_ms: int) -> NewEvent:
+    async def _faults(self, publications: Sequence[Publication]) -> list[tuple[Fault, ...]]:
+        if self._catalogue is None:
+            return [()] * len(publications)
+        return await self._catalogue.faults(
+            [(one.tenant_id, one.event_type, one.data) for one in publications]
+        )
+
+    def _new_event(
+        self, publication: Publication, now_ms: int, faults: tuple[Fault, ...]
+    ) -> NewEvent:
         event_id = publication.event_id or self._chance.new_id("evt", now_ms)
         occurred_at = publication.occurred_at or format_timestamp(now_ms)
         event_key = event_id
@@ -188,6 +209,7 @@ class Publisher:
             frozen_body(event_id, publication.event_type, occurred_at, publication.data),
             publication.hops,
             self._is_over_rate(publication.tenant_id),
+            faults=faults,
         )
 
     def _is_over_rate(self, tenant_id: str) -> bool:
@@ -259,6 +281,10 @@ class Publisher:
             raise result
         if isinstance(result, OverQuota):
             return _over_quota(result, self._quotas)
+        if isinstance(result, Unfitting):
+            return ValidationFailed(
+                "the data do not fit the schema of this event type", faults=result.faults
+            )
         return _conflict(publication, result)
 
 

@@ -71,6 +71,14 @@ class LifecycleFact(msgspec.Struct, frozen=True):
     dead_lettered: int | None = None
 
 
+class SchemaVersion(msgspec.Struct, frozen=True):
+    """A schema that an event type has, or had; None where it had none."""
+
+    version: int
+    schema: str | None
+    created_at_ms: int
+
+
 class EventRecord(msgspec.Struct, frozen=True):
     """An event without its body."""
 

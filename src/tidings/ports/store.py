@@ -15,6 +15,7 @@ import msgspec
 
 from tidings.core.attempt import Attempt
 from tidings.core.audit import NOBODY, AuditRecord
+from tidings.core.catalogue import CataloguedType
 from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.event import AcceptResult, Event, NewEvent
@@ -22,6 +23,7 @@ from tidings.core.event_span import EventSpan
 from tidings.core.health import Health
 from tidings.core.roll_up import RollUp
 from tidings.core.subscription import DisabledReason, Subscription
+from tidings.ports.catalogue import CatalogueStore
 from tidings.ports.configuration import ConfigurationStore
 from tidings.ports.records import (
     ApiKey,
@@ -89,7 +91,8 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     `filter_outcomes` counts what content filters said to new events. `newest_event_seq` is that of
     the last new event, 0 if there is none. `has_erased`: bodies of events were erased on request,
     and whoever holds any for others to see forgets them. `audited` are the audit records that were
-    written with it.
+    written with it. `event_types` are new or changed ones of the catalogue; those that were deleted
+    from it stand in `forgotten_event_types`, as tenant and event type.
     """
 
     subscriptions: Sequence[Subscription] = ()
@@ -105,6 +108,8 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     newest_event_seq: int = 0
     has_erased: bool = False
     audited: Sequence[AuditRecord] = ()
+    event_types: Sequence[CataloguedType] = ()
+    forgotten_event_types: Sequence[tuple[str, str]] = ()
 
 
 LifecycleData = Callable[[LifecycleFact], bytes]
@@ -342,7 +347,15 @@ class StatisticsStore(Protocol):
         ...
 
 
-class Store(ConfigurationStore, EventStore, QueueStore, DeliveryStore, StatisticsStore, Protocol):
+class Store(
+    ConfigurationStore,
+    CatalogueStore,
+    EventStore,
+    QueueStore,
+    DeliveryStore,
+    StatisticsStore,
+    Protocol,
+):
     """Everything that must outlive the process."""
 
     def on_commit(self, listener: Callable[[Committed], None]) -> None:

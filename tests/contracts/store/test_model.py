@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tests.support.stores import STORES, StoreOpener
 from tests.support.values import NOW_MS, TENANT, a_result, a_subscription, an_event
 from tidings.core.delivery import Delivery, DeliveryStatus, Ending, Turn, ending_of
-from tidings.core.event import Accepted, AcceptResult, Conflicting, NewEvent, OverQuota
+from tidings.core.event import Accepted, AcceptResult, Conflicting, NewEvent, OverQuota, Unfitting
 from tidings.core.refusals import Refusal
 from tidings.core.subscription import Status
 from tidings.ports.records import DeliveryFilter
@@ -104,6 +104,7 @@ class StoreMachine(RuleBasedStateMachine):
                 assert not is_full
                 backlog += answer.deliveries
             if not isinstance(answer, OverQuota):
+                assert not isinstance(answer, Unfitting)
                 self._check_answer(event, answer)
 
     @rule(where=anywhere, turn=endings, wait_ms=st.integers(0, 1_000))

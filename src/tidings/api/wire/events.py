@@ -124,6 +124,9 @@ class WebhookEvent(Shown):
     event_type: str
     occurred_at: ShownMoment
     data: dict[str, Any]
+    data_url: (
+        Annotated[str, Meta(description="Where the data are, in a thin delivery.")] | UnsetType
+    ) = UNSET
 
 
 def accepted_event(accepted: Accepted) -> AcceptedEvent:

@@ -40,6 +40,15 @@ class TenantQuery(Query):
     tenant_id: TenantId = None
 
 
+class PutEventTypeQuery(TenantQuery):
+    """The tenant, and whether a schema is taken that is not compatible."""
+
+    force: Annotated[
+        bool,
+        Meta(description="Take a schema that is not compatible with the present one."),
+    ] = False
+
+
 class EventDataQuery(TenantQuery):
     """The event in the path, and the signature of its address for those without a key."""
 

@@ -17,6 +17,7 @@ from tidings.core.event import (
     Event,
     NewEvent,
     OverQuota,
+    Unfitting,
     data_of,
 )
 from tidings.core.identifier import lowest_seq
@@ -225,6 +226,8 @@ class Acceptance:
             return accepted
         if event.is_over_rate:
             return OverQuota("events_per_second")
+        if event.faults:
+            return Unfitting(event.faults)
         wanting = self._wanting(event)
         if wanting and not self._has_room(event.tenant_id, len(wanting)):
             return OverQuota("backlog")

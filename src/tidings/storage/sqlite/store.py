@@ -11,6 +11,7 @@ from tidings.ports.clock import Chance
 from tidings.ports.store import Committed, LifecycleData
 from tidings.storage.sealing import CannotOpen, Sealer
 from tidings.storage.sqlite.audit import SqliteAudit
+from tidings.storage.sqlite.catalogue import SqliteCatalogue
 from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
 from tidings.storage.sqlite.connection import (
     ProcessLock,
@@ -50,6 +51,7 @@ class SqliteStore(
     SqliteRollUps,
     SqliteRetention,
     SqliteAudit,
+    SqliteCatalogue,
 ):
     """The store port on one SQLite database. `open_store` makes it for a file."""
 

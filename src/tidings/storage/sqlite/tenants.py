@@ -113,13 +113,24 @@ def _silence(tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: in
         rows.put(deleted)
         tx.routing.put(deleted)
         tx.subscriptions.append(deleted)
-    if live:
+    described = _forget_catalogue(tx, tenant_id)
+    if live or described:
         tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
     keys = fetch_all(
         tx.db, "DELETE FROM api_key WHERE tenant_id = ? RETURNING key_id", (tenant_id,)
     )
     tx.revoked_key_ids.extend(row[0] for row in keys)
-    return bool(live or keys)
+    return bool(live or keys or described)
+
+
+def _forget_catalogue(tx: Transaction, tenant_id: str) -> bool:
+    """Delete what was said about event types; whether there was anything."""
+    gone = fetch_all(
+        tx.db, "DELETE FROM event_type WHERE tenant_id = ? RETURNING event_type", (tenant_id,)
+    )
+    tx.db.execute("DELETE FROM event_type_version WHERE tenant_id = ?", (tenant_id,))
+    tx.forgotten_event_types.extend((tenant_id, row[0]) for row in gone)
+    return bool(gone)
 
 
 def _deleted(subscription: Subscription, now_ms: int) -> Subscription:

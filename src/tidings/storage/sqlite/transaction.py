@@ -13,6 +13,7 @@ import msgspec
 
 from tidings.core import limits
 from tidings.core.audit import AuditRecord
+from tidings.core.catalogue import CataloguedType
 from tidings.core.content_filter import FilterOutcome
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.identifier import next_seq
@@ -52,7 +53,9 @@ class Transaction:
         "bodies",
         "db",
         "ended",
+        "event_types",
         "filter_outcomes",
+        "forgotten_event_types",
         "has_erased",
         "keys",
         "last_seq",
@@ -89,6 +92,8 @@ class Transaction:
         self.newest_event_seq = 0
         self.has_erased = False
         self.audited: list[AuditRecord] = []
+        self.event_types: list[CataloguedType] = []
+        self.forgotten_event_types: list[tuple[str, str]] = []
 
     def next_seq(self, now_ms: int) -> int:
         """The next number in the order of commits."""
@@ -111,6 +116,8 @@ class Transaction:
             self.newest_event_seq,
             self.has_erased,
             self.audited,
+            self.event_types,
+            self.forgotten_event_types,
         )
         return Committed(*members) if any(members) else None
 

@@ -1,0 +1,168 @@
+"""The catalogue of event types in SQLite."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import apsw
+
+from tidings.core import limits
+from tidings.core.audit import NOBODY, AuditRecord
+from tidings.core.catalogue import CataloguedType, Described, Validation
+from tidings.core.refusals import NotFound, QuotaExceeded
+from tidings.ports.records import SchemaVersion
+from tidings.storage.sqlite.audit import write_audit
+from tidings.storage.sqlite.base import SqliteBase
+from tidings.storage.sqlite.rows import Row
+from tidings.storage.sqlite.statements import fetch_all, fetch_one
+from tidings.storage.sqlite.tenants import note_tenant
+from tidings.storage.sqlite.transaction import Transaction
+
+_COLUMNS: Final = (
+    "tenant_id, event_type, description, schema, example, validation, deprecated, version,"
+    " created_at_ms, updated_at_ms"
+)
+_ONE: Final = f"SELECT {_COLUMNS} FROM event_type WHERE tenant_id = ? AND event_type = ?"
+
+
+class SqliteCatalogue(SqliteBase):
+    """The part of the store port that keeps the catalogue."""
+
+    async def load_checked_event_types(self) -> list[CataloguedType]:
+        """See `CatalogueStore`."""
+        sql = f"SELECT {_COLUMNS} FROM event_type WHERE validation <> 'off'"
+        return await self.read(lambda db: [_type_of(row) for row in fetch_all(db, sql)])
+
+    async def get_event_type(self, tenant_id: str, event_type: str) -> CataloguedType:
+        """See `CatalogueStore`."""
+        row = await self.read(lambda db: fetch_one(db, _ONE, (tenant_id, event_type)))
+        if row is None:
+            raise NotFound("there is no such event type in the catalogue")
+        return _type_of(row)
+
+    async def list_schema_versions(self, tenant_id: str, event_type: str) -> list[SchemaVersion]:
+        """See `CatalogueStore`."""
+        sql = (
+            "SELECT version, schema, created_at_ms FROM event_type_version"
+            " WHERE tenant_id = ? AND event_type = ? ORDER BY version DESC"
+        )
+        rows = await self.read(lambda db: fetch_all(db, sql, (tenant_id, event_type)))
+        return [SchemaVersion(*row) for row in rows]
+
+    async def list_event_types(
+        self, tenant_id: str | None, *, before: tuple[int, str, str] | None, limit: int
+    ) -> list[CataloguedType]:
+        """See `CatalogueStore`."""
+        conditions = ["1"]
+        bindings: list[Any] = []
+        if tenant_id is not None:
+            conditions.append("tenant_id = ?")
+            bindings.append(tenant_id)
+        if before is not None:
+            conditions.append("(created_at_ms, tenant_id, event_type) < (?, ?, ?)")
+            bindings += before
+        sql = (
+            f"SELECT {_COLUMNS} FROM event_type WHERE {' AND '.join(conditions)}"
+            " ORDER BY created_at_ms DESC, tenant_id DESC, event_type DESC LIMIT ?"
+        )
+        rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
+        return [_type_of(row) for row in rows]
+
+    async def change_event_type(
+        self,
+        tenant_id: str,
+        event_type: str,
+        change: Callable[[CataloguedType | None], CataloguedType],
+        *,
+        quota: int,
+        by: str = NOBODY,
+    ) -> tuple[CataloguedType, bool]:
+        """See `CatalogueStore`."""
+
+        def write(tx: Transaction) -> tuple[CataloguedType, bool]:
+            row = fetch_one(tx.db, _ONE, (tenant_id, event_type))
+            old = None if row is None else _type_of(row)
+            new = change(old)
+            if new is old:
+                return new, False
+            if old is None:
+                _check_quota(tx.db, tenant_id, quota)
+                note_tenant(tx, tenant_id, new.created_at_ms)
+            _put(tx, old, new, by)
+            return new, old is None
+
+        return await self.write(write)
+
+    async def delete_event_type(
+        self, tenant_id: str, event_type: str, *, now_ms: int, by: str = NOBODY
+    ) -> None:
+        """See `CatalogueStore`."""
+
+        def write(tx: Transaction) -> None:
+            where = "WHERE tenant_id = ? AND event_type = ?"
+            key = (tenant_id, event_type)
+            if not fetch_all(tx.db, f"DELETE FROM event_type {where} RETURNING 1", key):
+                raise NotFound("there is no such event type in the catalogue")
+            tx.db.execute(f"DELETE FROM event_type_version {where}", key)
+            _note_change(tx)
+            tx.forgotten_event_types.append(key)
+            write_audit(tx, AuditRecord("event_type.deleted", by, tenant_id, event_type), now_ms)
+
+        await self.write(write)
+
+
+def _put(tx: Transaction, old: CataloguedType | None, new: CataloguedType, by: str) -> None:
+    described = new.described
+    key = (new.tenant_id, new.event_type)
+    row = (
+        *key,
+        described.description,
+        described.schema,
+        described.example,
+        described.validation,
+        int(described.deprecated),
+        new.version,
+        new.created_at_ms,
+        new.updated_at_ms,
+    )
+    tx.db.execute(
+        f"INSERT OR REPLACE INTO event_type ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)", row
+    )
+    if old is None or old.version != new.version:
+        version = (*key, new.version, described.schema, new.updated_at_ms)
+        tx.db.execute("INSERT INTO event_type_version VALUES (?,?,?,?,?)", version)
+        tx.db.execute(
+            "DELETE FROM event_type_version"
+            " WHERE tenant_id = ? AND event_type = ? AND version <= ?",
+            (*key, new.version - limits.EVENT_TYPE_VERSIONS_MAX),
+        )
+    _note_change(tx)
+    tx.event_types.append(new)
+    action = "event_type.created" if old is None else "event_type.updated"
+    before = None if old is None else _told(old)
+    record = AuditRecord(action, by, new.tenant_id, new.event_type, before, _told(new))
+    write_audit(tx, record, new.updated_at_ms)
+
+
+def _told(one: CataloguedType) -> dict[str, Any]:
+    """What is put down of a change; the schemas are kept as versions."""
+    return {
+        "version": one.version,
+        "validation": one.described.validation,
+        "deprecated": one.described.deprecated,
+    }
+
+
+def _note_change(tx: Transaction) -> None:
+    tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
+
+
+def _check_quota(db: apsw.Connection, tenant_id: str, quota: int) -> None:
+    row = fetch_one(db, "SELECT count(*) FROM event_type WHERE tenant_id = ?", (tenant_id,))
+    assert row is not None
+    if row[0] >= quota:
+        raise QuotaExceeded(f"the tenant has described {row[0]} event types, the limit is {quota}")
+
+
+def _type_of(row: Row) -> CataloguedType:
+    described = Described(row[2], row[3], row[4], Validation(row[5]), bool(row[6]))
+    return CataloguedType(row[0], row[1], described, *row[7:])
