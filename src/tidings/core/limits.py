@@ -240,6 +240,24 @@ STATISTICS_SPAN_MS_DEFAULT: Final = 24 * 3_600_000
 STATISTICS_BUCKET_SECONDS_MAX: Final = 24 * 3_600
 STATISTICS_BUCKETS_MAX: Final = 1_500
 
+# Ownership of shards by workers that share a database.
+SHARDS: Final = 256
+LEASE_MS: Final = 10_000
+"""A session that was not renewed for so long, by the database's clock, may be ended by others."""
+LEASE_RENEW_MS: Final = 2_000
+LEASE_MARGIN_MS: Final = 1_000
+"""So long before its lease ends, by its own clock, a worker starts nothing more."""
+CLOCK_DRIFT_SHARE_MAX: Final = 0.02
+"""How wrong a clock may go, as a share of the time that passes; healthy ones are far better."""
+COORDINATION_TIMEOUT_MS: Final = 2_000
+"""A statement about ownership without an answer by then counts as failed: its effect is unknown."""
+COORDINATION_RETRY_MS: Final = 250
+COORDINATION_OUTAGE_MS: Final = 5_000
+"""Without a renewal for so long, the database counts as having been away for everybody."""
+HAND_OVER_MS: Final = 2_000
+SHARDS_OWNED_AGAIN_MS: Final = 15_000
+"""After a worker died, and while the database is up, the others own its shards by then."""
+
 # Relations that must hold between them.
 assert EVENT_BYTES_MAX_DEFAULT <= EVENT_BYTES_MAX_LIMIT <= COMMIT_BYTES_MAX
 assert ANSWER_BODY_BYTES_KEPT_MAX <= ANSWER_BODY_BYTES_READ_MAX
@@ -268,3 +286,18 @@ assert STREAMS_PER_KEY_MAX <= STREAMS_PER_TENANT_MAX <= STREAMS_MAX
 assert STREAM_POLL_MS < STREAM_RETRY_MS
 assert ROLL_UP_SECONDS_KEPT_MS % (ROLL_UP_MINUTE_SECONDS * 1_000) == 0
 assert ROLL_UP_MINUTES_KEPT_MS % (ROLL_UP_HOUR_SECONDS * 1_000) == 0
+# Even with the worst clocks a worker has stopped before others may take over.
+assert (LEASE_MS - LEASE_MARGIN_MS) * (1 + CLOCK_DRIFT_SHARE_MAX) < LEASE_MS * (
+    1 - CLOCK_DRIFT_SHARE_MAX
+)
+# Two renewals may fail by running out of time, and the third still comes in time.
+assert (
+    LEASE_RENEW_MS + 3 * COORDINATION_TIMEOUT_MS + 2 * COORDINATION_RETRY_MS
+    < LEASE_MS - LEASE_MARGIN_MS
+)
+# A death is seen at the next renewal after the lease, and then takes two quick statements.
+assert LEASE_MS / (1 - CLOCK_DRIFT_SHARE_MAX) + LEASE_RENEW_MS < SHARDS_OWNED_AGAIN_MS
+# An outage that nobody notices is too short for a session to expire in it.
+assert COORDINATION_OUTAGE_MS + LEASE_RENEW_MS + COORDINATION_TIMEOUT_MS < LEASE_MS * (
+    1 - CLOCK_DRIFT_SHARE_MAX
+)
