@@ -154,6 +154,7 @@ class Walk:
         for one in self.subscriptions:
             self.act(one, "resume")
             assert self.act(one, "verify").json()["status"] == "active"
+            self.act(one, "test")
             self.publish(one)
             until(lambda one=one: not self.pending(one))  # type: ignore[misc]
 
