@@ -195,6 +195,11 @@ BODIES_READ_MAX: Final = 64
 ENDPOINTS_IN_MEMORY_MAX: Final = 20_000
 """Endpoints that stay in memory although they have nothing to do."""
 REPLAYED_ROWS_WAITING_MAX: Final = 1_000
+REPLAY_ROWS_LOOKED_AT_MAX: Final = 1_000
+"""At which a step of a replay looks, however few of them it finds to be its own."""
+REPLAY_FILTER_COST: Final = 10
+"""How many times fewer these are where a content filter has to read each body."""
+REPLAY_ROWS_COUNTED_AT_ONCE: Final = 5_000
 
 # Endpoint health.
 HEALTH_OPENS_AFTER_FAILURES: Final = 10

@@ -1,15 +1,18 @@
 """New rounds: of one delivery, of one event, and in bulk by a cursor that survives a restart."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.contracts.store.conftest import Filled
 from tests.support.stores import StoreOpener
-from tests.support.values import NOW_MS, TENANT
+from tests.support.values import NOW_MS, TENANT, a_subscription, an_event
+from tidings.core import limits
 from tidings.core.delivery import DeliveryStatus, Turn
+from tidings.core.grammar import OPERATOR
 from tidings.core.refusals import InvalidState, NotFound
-from tidings.core.subscription import DisabledReason, disabled
+from tidings.core.subscription import DisabledReason, Status, disabled
 from tidings.ports.records import Replay, ReplayChoice, ReplayScope
 
 LATER_MS = NOW_MS + 60_000
@@ -158,3 +161,124 @@ async def test_an_event_that_a_newer_filter_wants_was_missed(filled: Filled) -> 
     subscription = await filled.subscribe(content_filter='{"n": {"$gt": 1}}')
     scope = ReplayScope(TENANT, "missed", subscription.subscription_id)
     assert await filled.store.count_replay(scope) == 3
+
+
+async def finish(filled: Filled, replay: Replay, *, limit: int = 100) -> Replay:
+    """Carry a replay out."""
+    await filled.store.start_replay(replay)
+    while replay.finished_at_ms is None:
+        replay = await filled.store.advance_replay(replay.replay_id, now_ms=LATER_MS, limit=limit)
+    return replay
+
+
+@pytest.mark.parametrize("only", ["dead", "all", "missed"])
+async def test_a_step_looks_at_few_rows_however_few_of_them_it_finds(
+    filled: Filled, only: ReplayChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REPLAY_ROWS_LOOKED_AT_MAX", 4)
+    # Of ten events, the fourth and the last are wanted.
+    types = ["order.wanted" if number in (3, 9) else "order.other" for number in range(10)]
+    if only == "missed":
+        for event_type in types:
+            await filled.publish(event_type=event_type)
+        name = (await filled.subscribe("order.*")).subscription_id
+    else:
+        name = (await filled.subscribe("order.*")).subscription_id
+        for event_type in types:
+            (row,) = await filled.publish(event_type=event_type)
+            await filled.end(row)
+    scope = ReplayScope(TENANT, only, name, patterns="order.wanted")
+    assert await filled.store.count_replay(scope) == 2
+    replay = Replay("rpl_1", scope, 2, LATER_MS)
+    await filled.store.start_replay(replay)
+    done = []
+    while replay.finished_at_ms is None:
+        replay = await filled.store.advance_replay("rpl_1", now_ms=LATER_MS, limit=9)
+        done.append(replay.done)
+    assert (len(done), done[-1]) == (3, 2), "four at a time are ten in three steps"
+
+
+async def test_a_replay_is_cut_to_its_span_of_time_and_its_event_types(filled: Filled) -> None:
+    for now_ms in range(NOW_MS, NOW_MS + 5_000, 1_000):
+        for event_type in ("a.x", "b.x"):
+            event = an_event(event_type)
+            await filled.store.accept_events([event], now_ms=now_ms)
+    name = (await filled.subscribe("*", now_ms=LATER_MS)).subscription_id
+    scope = ReplayScope(TENANT, "missed", name, "a.*", NOW_MS + 1_000, NOW_MS + 4_000)
+    assert await filled.store.count_replay(scope) == 3
+    assert (await finish(filled, Replay("rpl_1", scope, 3, LATER_MS))).done == 3
+
+
+async def test_what_is_missed_is_what_the_subscription_wants_now(filled: Filled) -> None:
+    for data in (b'{"n": 1}', b'{"n": 2}'):
+        await filled.publish(event_type="old.type", data=data)
+        await filled.publish(event_type="new.type", data=data)
+    one = await filled.subscribe("old.type", content_filter='{"n": 2}')
+    await filled.store.change_subscription(
+        TENANT, one.subscription_id, lambda old: replace(old, event_type="new.*")
+    )
+    scope = ReplayScope(TENANT, "missed", one.subscription_id)
+    assert await filled.store.count_replay(scope) == 1
+    await finish(filled, Replay("rpl_1", scope, 1, LATER_MS))
+    (made,) = await filled.listed(subscription_id=one.subscription_id)
+    assert made.event_type == "new.type"
+    assert await filled.store.count_replay(scope) == 0
+
+
+@pytest.mark.parametrize("only", ["dead", "missed"])
+@pytest.mark.parametrize("status", [Status.DISABLED, Status.DELETED])
+async def test_a_replay_ends_when_its_subscription_takes_no_events_any_more(
+    filled: Filled, only: ReplayChoice, status: Status
+) -> None:
+    await filled.publish(3)
+    one = await filled.subscribe()
+    for row in await filled.publish(3):
+        await filled.end(row)
+    scope = ReplayScope(TENANT, only, one.subscription_id)
+    await filled.store.start_replay(Replay("rpl_1", scope, 3, LATER_MS))
+    await filled.store.advance_replay("rpl_1", now_ms=LATER_MS, limit=1)
+    await filled.store.change_subscription(
+        TENANT, one.subscription_id, lambda old: replace(old, status=status)
+    )
+    ended = await filled.store.advance_replay("rpl_1", now_ms=LATER_MS, limit=9)
+    assert (ended.done, ended.finished_at_ms) == (1, LATER_MS)
+    assert await filled.store.load_replays() == []
+
+
+async def test_a_paused_subscription_has_its_replay_held(filled: Filled) -> None:
+    await filled.publish(2)
+    one = await filled.subscribe()
+    await filled.store.change_subscription(
+        TENANT, one.subscription_id, lambda old: replace(old, status=Status.PAUSED)
+    )
+    scope = ReplayScope(TENANT, "missed", one.subscription_id)
+    assert (await finish(filled, Replay("rpl_1", scope, 2, LATER_MS))).done == 2
+    assert {one.status for one in await filled.listed()} == {DeliveryStatus.PENDING}
+
+
+async def test_what_is_missed_is_never_about_the_subscription_itself(filled: Filled) -> None:
+    one = await filled.subscribe("tidings.*")
+    other = await filled.subscribe("x")
+    for row in [row for changes in filled.told for row in changes.arrived]:
+        await filled.end(row, Turn.ATTEMPT_DELIVERED)
+    late = await filled.subscribe("tidings.*", now_ms=LATER_MS)
+    counts = [
+        await filled.store.count_replay(ReplayScope(TENANT, "missed", name))
+        for name in (one.subscription_id, other.subscription_id, late.subscription_id)
+    ]
+    # The first has got what it may get; the last misses what came before it.
+    assert counts == [0, 0, 2]
+
+
+async def test_the_operator_replays_what_it_missed_of_all_tenants(filled: Filled) -> None:
+    for tenant_id in ("acme", "zeta"):
+        await filled.store.create_subscription(a_subscription(tenant_id=tenant_id), quota=9)
+        await filled.publish(tenant_id=tenant_id)
+    watcher = a_subscription("tidings.subscription.*", tenant_id=OPERATOR)
+    await filled.store.create_subscription(watcher, quota=9)
+    scope = ReplayScope(OPERATOR, "missed", watcher.subscription_id)
+    assert await filled.store.count_replay(scope) == 2
+    assert (await finish(filled, Replay("rpl_1", scope, 2, LATER_MS), limit=1)).done == 2
+    for tenant_id in ("acme", "zeta"):
+        foreign = ReplayScope(tenant_id, "missed", watcher.subscription_id)
+        assert await filled.store.count_replay(foreign) == 0

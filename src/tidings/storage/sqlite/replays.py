@@ -1,28 +1,23 @@
 """Replays in SQLite: of one event, and in bulk by a cursor that survives crashes."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
 
-import apsw
 import msgspec
 
+from tidings.core import limits
 from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.content_filter import EventData
 from tidings.core.delivery import DeliveryStatus
 from tidings.core.event import Event, data_of
-from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status, Subscription, takes_no_events
 from tidings.ports.records import Replay, ReplayScope
 from tidings.storage.sqlite.audit import write_audit
 from tidings.storage.sqlite.base import SqliteBase
 from tidings.storage.sqlite.events import find_event, insert_deliveries, new_delivery
-from tidings.storage.sqlite.rounds import (
-    FINISHED_SELECT,
-    TAKES_EVENTS,
-    begin_rounds,
-    finished_of,
-)
+from tidings.storage.sqlite.replay_steps import Bounds, Step, next_step
+from tidings.storage.sqlite.rounds import FINISHED_SELECT, begin_rounds, finished_of
 from tidings.storage.sqlite.rows import Row
 from tidings.storage.sqlite.statements import fetch_all, fetch_one
 from tidings.storage.sqlite.transaction import Transaction
@@ -31,17 +26,9 @@ _REPLAY_COLUMNS = (
     "replay_id, tenant_id, only, subscription_id, patterns, since_ms, until_ms, total,"
     " created_at_ms, done, cursor, finished_at_ms"
 )
-_MISSED = (
-    " FROM event e CROSS JOIN subscription s ON s.subscription_id = ?1"
-    " WHERE e.tenant_id = ?2 AND s.tenant_id = ?2 AND e.seq >= ?3 AND e.seq < ?4"
-    " AND matches(?5, e.event_type) AND matches(s.event_type, e.event_type)"
-    f" AND length(e.body) > 0 AND {TAKES_EVENTS} AND passes(s.content_filter, e.body)"
-    " AND NOT EXISTS (SELECT 1 FROM delivery d"
-    "  WHERE d.event_seq = e.seq AND d.subscription_id = s.subscription_id)"
-    " AND NOT EXISTS (SELECT 1 FROM finished_delivery d"
-    "  WHERE d.event_seq = e.seq AND d.subscription_id = s.subscription_id)"
-)
-_TIME_MAX_MS = 1 << 42
+
+
+_COUNTED = Bounds(limits.REPLAY_ROWS_COUNTED_AT_ONCE, limits.REPLAY_ROWS_COUNTED_AT_ONCE)
 
 
 class SqliteReplays(SqliteBase):
@@ -131,18 +118,12 @@ class SqliteReplays(SqliteBase):
 
     async def count_replay(self, scope: ReplayScope) -> int:
         """See `DeliveryStore`."""
-
-        def read(db: apsw.Connection) -> int:
-            if scope.only == "missed":
-                row = fetch_one(db, f"SELECT count(*) {_MISSED}", _missed_bindings(scope))
-            else:
-                where, bindings = _finished_conditions(scope)
-                sql = f"SELECT count(*) FROM ({FINISHED_SELECT} WHERE {where})"
-                row = fetch_one(db, sql, bindings)
-            assert row is not None
-            return int(row[0])
-
-        return await self.read(read)
+        # In pieces, so that other reads go between.
+        total, cursor, is_last = 0, "", False
+        while not is_last:
+            step = await self.read(partial(next_step, scope=scope, cursor=cursor, bounds=_COUNTED))
+            total, cursor, is_last = total + len(step.rows), step.cursor, step.is_last
+        return total
 
     async def start_replay(self, replay: Replay, *, by: str = NOBODY) -> None:
         """See `DeliveryStore`."""
@@ -189,13 +170,13 @@ class SqliteReplays(SqliteBase):
             replay = _replay_of(row)
             if replay.finished_at_ms is not None:
                 return replay
-            step = self._missed_step if replay.scope.only == "missed" else _finished_step
-            begun, cursor = step(tx, replay, now_ms, limit)
+            step = self._next_step(tx, replay, limit)
+            self._begin_step(tx, replay.scope, step, now_ms)
             replay = msgspec.structs.replace(
                 replay,
-                done=replay.done + begun,
-                cursor=cursor,
-                finished_at_ms=now_ms if begun < limit else None,
+                done=replay.done + len(step.rows),
+                cursor=step.cursor,
+                finished_at_ms=now_ms if step.is_last else None,
             )
             tx.db.execute(
                 "UPDATE replay SET done = ?, cursor = ?, finished_at_ms = ? WHERE replay_id = ?",
@@ -220,23 +201,26 @@ class SqliteReplays(SqliteBase):
         rows = await self.read(lambda db: fetch_all(db, sql))
         return [_replay_of(row) for row in rows]
 
-    def _missed_step(
-        self, tx: Transaction, replay: Replay, now_ms: int, limit: int
-    ) -> tuple[int, str]:
-        """Begin deliveries for events that have none; answers how many, and the new cursor."""
-        scope = replay.scope
-        assert scope.subscription_id is not None
-        found = fetch_all(
-            tx.db,
-            f"SELECT e.seq, e.ordering_key, length(e.body) {_MISSED} ORDER BY e.seq LIMIT ?6",
-            (*_missed_bindings(scope, replay), limit),
-        )
-        if not found:
-            return 0, replay.cursor
-        subscription = tx.routing.get(scope.subscription_id)
+    def _next_step(self, tx: Transaction, replay: Replay, limit: int) -> Step:
+        scope, looked_max = replay.scope, limits.REPLAY_ROWS_LOOKED_AT_MAX
+        if scope.subscription_id is not None:
+            subscription = tx.routing.get(scope.subscription_id)
+            if subscription is None:
+                # Disabled or deleted meanwhile: there is nobody left to deliver to.
+                return Step([], replay.cursor, is_last=True)
+            if subscription.content_filter is not None:
+                looked_max //= limits.REPLAY_FILTER_COST
+        bounds = Bounds(limit, looked_max, replay.created_at_ms)
+        return next_step(tx.db, scope, replay.cursor, bounds)
+
+    def _begin_step(self, tx: Transaction, scope: ReplayScope, step: Step, now_ms: int) -> None:
+        """Begin what a step covers: new rounds, or deliveries for events that have none."""
+        if scope.only != "missed":
+            begin_rounds(tx, [finished_of(row) for row in step.rows], now_ms=now_ms)
+            return
+        subscription = tx.routing.get(scope.subscription_id or "")
         if subscription is None:
-            # Disabled or deleted meanwhile: there is nobody left to deliver to.
-            return 0, replay.cursor
+            return
         rows = [
             new_delivery(
                 tx,
@@ -247,59 +231,10 @@ class SqliteReplays(SqliteBase):
                 body_bytes=body_bytes,
                 now_ms=now_ms,
             )
-            for seq, ordering_key, body_bytes in found
+            for seq, ordering_key, body_bytes in step.rows
         ]
         # They are repeats to the scheduler: fresh events must not wait behind a replay.
-        rows = [msgspec.structs.replace(row, round=1) for row in rows]
-        insert_deliveries(tx, rows)
-        return len(rows), str(found[-1][0])
-
-
-def _finished_step(tx: Transaction, replay: Replay, now_ms: int, limit: int) -> tuple[int, str]:
-    """Begin new rounds of finished deliveries; answers how many, and the new cursor."""
-    where, bindings = _finished_conditions(replay.scope, replay)
-    rows = fetch_all(
-        tx.db, f"{FINISHED_SELECT} WHERE {where} ORDER BY d.delivery_id LIMIT ?", (*bindings, limit)
-    )
-    if not rows:
-        return 0, replay.cursor
-    begin_rounds(tx, [finished_of(row) for row in rows], now_ms=now_ms)
-    return len(rows), str(rows[-1][1])
-
-
-def _finished_conditions(scope: ReplayScope, replay: Replay | None = None) -> tuple[str, list[Any]]:
-    statuses = "('dead_lettered')" if scope.only == "dead" else "('dead_lettered', 'delivered')"
-    conditions = [
-        f"d.status IN {statuses}",
-        "d.tenant_id = ?" if scope.subscription_id is None else "+d.tenant_id = ?",
-        "matches(?, e.event_type)",
-        "length(e.body) > 0",
-        TAKES_EVENTS,
-    ]
-    bindings: list[Any] = [scope.tenant_id, scope.patterns]
-    since = None if scope.since_ms is None else lowest_id("dlv", scope.since_ms)
-    until = None if scope.until_ms is None else lowest_id("dlv", scope.until_ms)
-    for condition, value in (
-        ("d.subscription_id = ?", scope.subscription_id),
-        ("d.delivery_id >= ?", since),
-        ("d.delivery_id < ?", until),
-        ("d.delivery_id > ?", None if replay is None else replay.cursor),
-        # What fails again while the replay goes on is not part of it.
-        ("d.finished_at_ms <= ?", None if replay is None else replay.created_at_ms),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            bindings.append(value)
-    return " AND ".join(conditions), bindings
-
-
-def _missed_bindings(scope: ReplayScope, replay: Replay | None = None) -> tuple[Any, ...]:
-    first = lowest_seq(scope.since_ms or 0)
-    until_ms = _TIME_MAX_MS if scope.until_ms is None else scope.until_ms
-    if replay is not None:
-        first = max(first, int(replay.cursor or 0) + 1)
-        until_ms = min(until_ms, replay.created_at_ms + 1)
-    return (scope.subscription_id, scope.tenant_id, first, lowest_seq(until_ms), scope.patterns)
+        insert_deliveries(tx, [msgspec.structs.replace(row, round=1) for row in rows])
 
 
 def _find_receiving(tx: Transaction, tenant_id: str, subscription_id: str) -> Subscription:
