@@ -14,6 +14,9 @@ NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _JSON: Final = b"application/json"
 _NO_CONTENT: Final = 204
 
+HOLD: Final = "tidings.hold"
+"""What our server offers by this name makes it send a head together with the body behind it."""
+
 encode: Final = msgspec.json.Encoder().encode
 
 
@@ -54,7 +57,10 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         body = b"" if status == _NO_CONTENT else encode(content)
         return cls(status, body, _JSON, answer.headers)
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        hold: Any = (scope.get("extensions") or {}).get(HOLD)
+        if hold is not None:
+            hold()
         headers = [NOSNIFF, *self.headers]
         if self.status != _NO_CONTENT:
             headers.append((b"content-type", self.media_type))

@@ -24,6 +24,9 @@ T = TypeVar("T", bound=Body)
 JSON: Final = b"application/json"
 MERGE_PATCH: Final = b"application/merge-patch+json"
 
+IS_WHOLE: Final = "tidings.is_whole"
+"""What our server offers by this name tells whether a body has arrived: then no clock is set."""
+
 _CHARSETS: Final = (b"", b"charset=utf-8")
 
 
@@ -48,14 +51,16 @@ class BodyReader(Generic[T]):
         self._decode = msgspec.json.Decoder(kind).decode
         self._may_be_left_out = may_be_left_out(kind)
 
-    async def read(self, headers: Mapping[bytes, bytes], receive: Receive) -> T:
-        """The body of a request.
+    async def read(
+        self, headers: Mapping[bytes, bytes], receive: Receive, *, is_whole: bool = False
+    ) -> T:
+        """The body of a request. `is_whole` says that all of it has arrived.
 
         Raises `UnsupportedMediaType`, `TooLarge`, `RequestTimeout`, `MalformedJson` and
         `ValidationFailed`.
         """
         is_declared = self._check_media_type(headers)
-        body = await self._read_bytes(headers, receive)
+        body = await self._read_bytes(headers, receive, is_whole=is_whole)
         if not body:
             if self._may_be_left_out:
                 return self._decode(b"{}")
@@ -77,27 +82,34 @@ class BodyReader(Generic[T]):
         except msgspec.ValidationError as fault:
             raise ValidationFailed("the body is not valid", faults=[fault_of(fault)]) from None
 
-    async def _read_bytes(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+    async def _read_bytes(
+        self, headers: Mapping[bytes, bytes], receive: Receive, *, is_whole: bool
+    ) -> bytes:
         """All bytes; no longer than until there are too many, or for too long."""
         declared = headers.get(b"content-length", b"")
         if declared.isdigit():
             self.check_size(int(declared))
-        chunks: list[bytes] = []
-        size = 0
+        if is_whole:
+            return await self._received(receive)
         try:
             async with asyncio.timeout(limits.UPLOAD_TIMEOUT_SECONDS):
-                while True:
-                    part = await receive()
-                    if part["type"] == "http.disconnect":
-                        raise ClientDisconnect
-                    chunk: bytes = part.get("body", b"")
-                    size += len(chunk)
-                    self.check_size(size)
-                    if not part.get("more_body", False):
-                        return b"".join((*chunks, chunk)) if chunks else chunk
-                    chunks.append(chunk)
+                return await self._received(receive)
         except TimeoutError:
             raise RequestTimeout("the body did not arrive in time") from None
+
+    async def _received(self, receive: Receive) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            part = await receive()
+            if part["type"] == "http.disconnect":
+                raise ClientDisconnect
+            chunk: bytes = part.get("body", b"")
+            size += len(chunk)
+            self.check_size(size)
+            if not part.get("more_body", False):
+                return b"".join((*chunks, chunk)) if chunks else chunk
+            chunks.append(chunk)
 
     def _check_media_type(self, headers: Mapping[bytes, bytes]) -> bool:
         """Whether the body is declared as JSON. Raises for one that is declared as else."""

@@ -15,8 +15,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from tidings.api.answers import encode
+from tidings.api.answers import HOLD, encode
+from tidings.api.bodies import IS_WHOLE
 from tidings.api.event_stream import ABORT
+from tidings.api.joined_writes import JoinedWrites
 from tidings.api.problems import MEDIA_TYPE, HeadTooLarge, HttpFault, MalformedRequest
 from tidings.api.wire.problems import Problem
 from tidings.core import limits
@@ -39,8 +41,13 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
-        super().connection_made(cast("asyncio.Transport", transport))
-        self._extensions = {ABORT: self.transport.abort}
+        self._writes = JoinedWrites(cast("asyncio.Transport", transport))
+        super().connection_made(cast("asyncio.Transport", self._writes))
+        self._extensions = {
+            ABORT: self._writes.abort,
+            HOLD: self._writes.hold,
+            IS_WHOLE: self._is_whole,
+        }
         self._expect_head()
 
     def on_message_begin(self) -> None:
@@ -91,9 +98,18 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_in_head = True
         self._head_bytes = 0
 
+    def on_response_complete(self) -> None:
+        """Send what was held back for a body that did not come, as in an answer to HEAD."""
+        self._writes.flush()
+        super().on_response_complete()
+
     def send_400_response(self, msg: str) -> None:
         """Say what was wrong, and close."""
         self._refuse(self._fault or MalformedRequest(msg))
+
+    def _is_whole(self) -> bool:
+        """Whether the body of the request that is being answered has arrived."""
+        return self._answered is not None and not self._answered.more_body
 
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(limits.REQUEST_HEAD_SECONDS, self.transport.close)

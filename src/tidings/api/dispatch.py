@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidings.api.answers import Response
 from tidings.api.authentication import Authenticator
-from tidings.api.bodies import BodyReader
+from tidings.api.bodies import IS_WHOLE, BodyReader
 from tidings.api.call import Call
 from tidings.api.documentation import Documentation
 from tidings.api.event_stream import EventStream
@@ -64,7 +64,10 @@ class Operation:
             if self._wants_query:
                 given["query"] = query
         if self._reader is not None:
-            given["body"] = await self._reader.read(headers, receive)
+            is_whole: Any = (scope.get("extensions") or {}).get(IS_WHOLE)
+            given["body"] = await self._reader.read(
+                headers, receive, is_whole=is_whole is not None and is_whole()
+            )
         path_text = next(iter(scope["path_params"].values()), "")
         call = Call(self._services, self._documentation, principal, headers, path_text)
         answer = await route.endpoint(call, **given)
