@@ -11,7 +11,8 @@ class OutboundRequest(msgspec.Struct, frozen=True, gc=False):
     """One POST. `headers` are complete but for Host and Content-Length.
 
     `timeout_seconds` is the total deadline: DNS, connecting, TLS, sending, status and headers;
-    reading the body gets what is left of it.
+    reading the body gets what is left of it. Requests share a connection only if they agree in
+    `subscription_id` and `url`.
     """
 
     subscription_id: str
