@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.receiver import Receiver, Reply
 from tests.support.server import Server
 
-SUBJECTS = 8
+SUBJECTS = 5
 
 
 def _events(server: Server, event_type: str) -> list[Any]:

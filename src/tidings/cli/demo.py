@@ -75,6 +75,7 @@ def _tell(story: "_Story", narrator: "Narrator", receiver: "Receiver") -> None:
     narrator.shell("tidings dead-letters list")
     dead_letter = story.dead_letter(event_id)
     narrator.members(dead_letter)
+    narrator.say("Whoever subscribes to tidings.* is told of it by an event of Tidings itself.")
 
     narrator.chapter("It is repaired, and the dead letter is replayed")
     narrator.shell(f"tidings dead-letters replay {dead_letter['deliveryId']}")
