@@ -48,6 +48,7 @@ async def test_the_webhooks_of_the_openapi_document_are_the_catalogue(described:
     validate(document)
     assert set(document["webhooks"]) == {
         "event",
+        "lifecycle",
         "verification",
         "order.shipped",
         "order.other_one-2",
@@ -80,7 +81,11 @@ async def test_without_a_catalogue_any_event_is_described(world: ApiWorld) -> No
     document = await _document(world, "asyncapi.json")
     jsonschema.Draft7Validator(ASYNCAPI).validate(document)
     assert set(document["components"]["messages"]) == {"event"}
-    assert set((await _document(world, "openapi.json"))["webhooks"]) == {"event", "verification"}
+    assert set((await _document(world, "openapi.json"))["webhooks"]) == {
+        "event",
+        "lifecycle",
+        "verification",
+    }
 
 
 async def test_the_documents_follow_the_catalogue(described: ApiWorld) -> None:
@@ -88,7 +93,13 @@ async def test_the_documents_follow_the_catalogue(described: ApiWorld) -> None:
     await described.client.delete("/event-types/order.shipped")
     await described.client.put("/event-types/order.new", json={})
     document = await _document(described, "openapi.json")
-    assert set(document["webhooks"]) == {"event", "verification", "order.other_one-2", "order.new"}
+    assert set(document["webhooks"]) == {
+        "event",
+        "lifecycle",
+        "verification",
+        "order.other_one-2",
+        "order.new",
+    }
     page = (await described.client.get("/docs")).text
     assert "order.new" in page
     assert "order.private" not in page

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.support.api_world import WISH, ApiWorld
@@ -132,3 +133,20 @@ async def test_nothing_is_published_and_no_key_made_for_the_operator(world: ApiW
     key = {"name": "x", "scopes": ["admin"], "tenantId": "*"}
     expect_problem(await world.client.post("/api-keys", json=key), 422, "validation_failed")
     expect_problem(await world.client.delete("/tenants/*"), 404, "not_found")
+
+
+async def test_the_openapi_document_describes_what_is_sent(world: ApiWorld) -> None:
+    created = await world.subscribe()
+    await world.publish()
+    await world.finish(created["subscriptionId"])
+    await world.client.post(f"/webhook-subscriptions/{created['subscriptionId']}/disable")
+    document = (await world.client.get("/openapi.json")).json()
+    operation = document["webhooks"]["lifecycle"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    validator = jsonschema.Draft202012Validator({**schema, "components": document["components"]})
+    sent = (await world.client.get("/events", params={"eventType": "tidings.*"})).json()["items"]
+    assert len(sent) == 3
+    for one in sent:
+        event = (await world.client.get(f"/events/{one['eventId']}")).json()
+        body = {name: event[name] for name in ("eventId", "eventType", "occurredAt", "data")}
+        validator.validate(body)

@@ -14,11 +14,12 @@ import msgspec
 
 from tidings.api.bodies import JSON, MERGE_PATCH, may_be_left_out
 from tidings.api.event_stream import EventStream
-from tidings.api.outbound import described_deliveries, signed_request
+from tidings.api.outbound import described_deliveries, described_lifecycle, signed_request
 from tidings.api.problems import MEDIA_TYPE, Kind, all_kinds, status_of
 from tidings.api.route import Route
 from tidings.api.services import ApiSettings
 from tidings.api.wire.events import PublishEventRequest, WebhookEvent
+from tidings.api.wire.lifecycle import LifecycleEvent
 from tidings.api.wire.problems import Problem
 from tidings.api.wire.verification import Challenge, VerificationEvent
 from tidings.core.catalogue import CataloguedType
@@ -69,6 +70,7 @@ def openapi_document(
         "paths": paths,
         "webhooks": {
             "verification": {"post": _verification(schemas)},
+            "lifecycle": {"post": described_lifecycle(schemas.reference(LifecycleEvent))},
             **described_deliveries(schemas.reference(WebhookEvent), list(types)),
         },
         "components": {
@@ -94,7 +96,8 @@ class _Schemas:
     """The schemas of all types on the wire, made at once so that they share their parts."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
-        kinds = [PublishEventRequest, Problem, WebhookEvent, VerificationEvent, Challenge]
+        kinds = [PublishEventRequest, Problem, WebhookEvent, LifecycleEvent]
+        kinds += [VerificationEvent, Challenge]
         queries = [route.query_type for route in routes]
         bodies = [route.body_type for route in routes if route.body_type is not None]
         answers = [route.content_type for route in routes if _is_json(route.content_type)]

@@ -64,6 +64,15 @@ def described_deliveries(body: Object, types: list[CataloguedType]) -> Object:
     return described
 
 
+def described_lifecycle(body: Object) -> Object:
+    """What is sent of our own events; `body` is their schema."""
+    return _operation(
+        "deliver-lifecycle-event",
+        "A lifecycle event, as it is sent to those who subscribe to `tidings.…`",
+        {JSON_MEDIA_TYPE: {"schema": body}},
+    )
+
+
 def _operation(name: str, summary: str, content: Object) -> Object:
     return {
         "operationId": name,

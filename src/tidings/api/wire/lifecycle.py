@@ -5,9 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tidings.api.wire.base import Shown
+from tidings.api.wire.base import Shown, ShownMoment
 from tidings.api.wire.deliveries import Delivery, shown_delivery
 from tidings.api.wire.subscriptions import WebhookSubscription, shown_subscription
+from tidings.core.lifecycle import LifecycleType
 from tidings.ports.records import LifecycleFact
 
 
@@ -29,6 +30,15 @@ class LifecycleData(Shown):
         ]
         | UnsetType
     ) = UNSET
+
+
+class LifecycleEvent(Shown):
+    """What is sent of a lifecycle event to those who subscribe to `tidings.…`."""
+
+    event_id: str
+    event_type: LifecycleType
+    occurred_at: ShownMoment
+    data: LifecycleData
 
 
 def lifecycle_data(fact: LifecycleFact) -> bytes:
