@@ -51,6 +51,7 @@ def _rows(folder: Path, seed: int, each: int) -> Iterator[Figures]:
             one.start()
             one.publish()
             while max(len(one.deaths), one.pauses) < each:
+                one.await_new_events()
                 die(one)
             one.wait(0.1, 0.3)
             how = (die.__doc__ or name).split("\n")[0].rstrip(".")

@@ -85,11 +85,11 @@ def rounds_of(one: World, rounds: int) -> Account:
     for _ in range(rounds):
         one.wait(0.1, 0.4)
         _nearly_full(one, ballast)
-        _await_new_events(one)
+        one.await_new_events()
         _full(one, ballast)
-        _await_new_events(one)
+        one.await_new_events()
         _killed_while_full(one, ballast)
-        _await_new_events(one)
+        one.await_new_events()
     return account(one, one.settle())
 
 
@@ -111,7 +111,7 @@ def _full(one: World, ballast: Ballast) -> None:
     # A log that has been used before has room of its own; after a clean stop it begins anew.
     assert one.server.stop() == 0
     one.server.start()
-    _await_new_events(one)
+    one.await_new_events()
     ballast.leave(0)
     _await_refusals(one)
     one.until(lambda: _results_wait(one), "no result waits for room on the disk")
@@ -144,11 +144,6 @@ def _killed_while_full(one: World, ballast: Ballast) -> None:
 def _await_refusals(one: World) -> None:
     before = one.refused()
     one.until(lambda: one.refused() >= before + 4, "nothing is refused on a full disk")
-
-
-def _await_new_events(one: World) -> None:
-    before = len(one.accepted())
-    one.until(lambda: len(one.accepted()) >= before + 20, "nothing goes on after the disk was full")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ def test_nothing_is_lost_however_the_server_dies_and_every_repeat_has_its_reason
         one.start()
         one.publish()
         for kind in one.draw.sample(list(KINDS), len(KINDS)):
+            one.await_new_events()
             KINDS[kind](one)
         one.wait(0.1, 0.3)
         ledger = one.settle()

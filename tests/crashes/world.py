@@ -18,6 +18,7 @@ from tests.support.server import Server, free_port
 
 PATHS = (receiver.STEADY, receiver.FLAKY, receiver.SLOW, receiver.ORDERED)
 _SETTLE_SECONDS = 120.0
+_FULL_SWING_EVENTS = 20
 
 
 class Death(NamedTuple):
@@ -93,6 +94,14 @@ class World:
     def await_the_end_of_deliveries(self) -> None:
         """Wait until nothing is pending."""
         self.until(lambda: not self.server.deliveries(status="pending"), "deliveries do not end")
+
+    def await_new_events(self) -> None:
+        """Wait until publishing is in full swing."""
+        before = len(self.accepted())
+        self.until(
+            lambda: len(self.accepted()) >= before + _FULL_SWING_EVENTS,
+            "nothing is accepted any more",
+        )
 
     def _is_finished(self, replay_id: str) -> bool:
         return bool(self.server.call("GET", f"/replays/{replay_id}")["status"] == "finished")
