@@ -282,3 +282,14 @@ async def test_the_operator_replays_what_it_missed_of_all_tenants(filled: Filled
     for tenant_id in ("acme", "zeta"):
         foreign = ReplayScope(tenant_id, "missed", watcher.subscription_id)
         assert await filled.store.count_replay(foreign) == 0
+
+
+async def test_a_replay_never_has_done_more_than_there_is_to_do(filled: Filled) -> None:
+    subscription = await filled.subscribe()
+    await filled.end((await filled.publish())[0])
+    (late,) = await filled.publish()
+    await filled.store.start_replay(a_replay("dead", subscription.subscription_id, total=1))
+    await filled.end(late)
+    replay = await filled.store.advance_replay("rpl_1", now_ms=LATER_MS, limit=10)
+    assert (replay.done, replay.total) == (2, 2)
+    assert await filled.store.get_replay(TENANT, "rpl_1") == replay

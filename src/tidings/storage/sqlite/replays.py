@@ -172,15 +172,19 @@ class SqliteReplays(SqliteBase):
                 return replay
             step = self._next_step(tx, replay, limit)
             self._begin_step(tx, replay.scope, step, now_ms)
+            done = replay.done + len(step.rows)
             replay = msgspec.structs.replace(
                 replay,
-                done=replay.done + len(step.rows),
+                # What ended after it was counted, and before its turn, is replayed as well.
+                total=max(replay.total, done),
+                done=done,
                 cursor=step.cursor,
                 finished_at_ms=now_ms if step.is_last else None,
             )
             tx.db.execute(
-                "UPDATE replay SET done = ?, cursor = ?, finished_at_ms = ? WHERE replay_id = ?",
-                (replay.done, replay.cursor, replay.finished_at_ms, replay_id),
+                "UPDATE replay SET total = ?, done = ?, cursor = ?, finished_at_ms = ?"
+                " WHERE replay_id = ?",
+                (replay.total, replay.done, replay.cursor, replay.finished_at_ms, replay_id),
             )
             tx.replays.append(replay)
             return replay
