@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from bench.figures import Scenario
+from bench.scenarios.content import CONTENT
 from bench.scenarios.growth import GROWTH
 from bench.scenarios.incident import INCIDENT
 from bench.scenarios.latency import LATENCY
 from bench.scenarios.neighbours import NEIGHBOURS
 from bench.scenarios.publishes import PUBLISHES
 
-SCENARIOS: Mapping[str, Scenario] = PUBLISHES | LATENCY | NEIGHBOURS | INCIDENT | GROWTH
+SCENARIOS: Mapping[str, Scenario] = PUBLISHES | LATENCY | NEIGHBOURS | INCIDENT | GROWTH | CONTENT

@@ -323,13 +323,3 @@ async def test_a_program_that_subscribes_at_each_start_is_stopped(
     expect_problem(changed, 429, "quota_exceeded")
     assert (await world.client.get(path)).json()["eventType"] == "order.other"
     assert (await world.publish())["deliveries"] == 2
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [("GET", "stats")],
-)
-async def test_what_comes_later_says_so(world: ApiWorld, method: str, path: str) -> None:
-    subscription_id = (await world.subscribe())["subscriptionId"]
-    answer = await world.client.request(method, f"/webhook-subscriptions/{subscription_id}/{path}")
-    expect_problem(answer, 422, "not_available")

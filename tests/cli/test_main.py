@@ -28,22 +28,23 @@ def commands() -> dict[str, TyperCommand]:
 
 
 COMMANDS = commands()
-LONE = {"serve", "demo", "event-types", "database copy"}
+LONE = {"serve", "demo", "database copy"}
 """Those that answer nothing."""
 
 
 def test_the_commands_are_those_of_the_contract() -> None:
     groups = {
         "subscriptions": "create list show update delete pause resume disable verify "
-        "rotate-secret test test-filter replay",
+        "rotate-secret test test-filter replay stats",
         "events": "list show replay",
         "deliveries": "list show retry cancel",
         "dead-letters": "list replay discard",
+        "event-types": "list show set delete import",
         "keys": "create list revoke",
         "database": "migrate check backup copy audit keys reencrypt",
     }
     assert set(COMMANDS) == {
-        *("serve", "demo", "publish", "event-types", "listen"),
+        *("serve", "demo", "publish", "listen"),
         *(f"{name} {one}" for name, several in groups.items() for one in several.split()),
     }
 
@@ -88,8 +89,6 @@ def test_a_command_that_makes_no_sense_is_one_line(run: Run, arguments: list[str
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["event-types"],
-        ["event-types", "list", "--json"],
         ["database", "copy"],
         ["serve", "--processes", "2"],
         ["serve", "--role", "worker"],

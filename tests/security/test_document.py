@@ -19,6 +19,7 @@ FAMILIES = {
     "SEC": 7,
     "TEN": 6,
     "OWN": 7,
+    "SCH": 3,
 }
 
 
