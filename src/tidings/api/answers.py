@@ -14,8 +14,11 @@ NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _JSON: Final = b"application/json"
 _NO_CONTENT: Final = 204
 
-HOLD: Final = "tidings.hold"
-"""What our server offers by this name makes it send a head together with the body behind it."""
+WHOLE: Final = "tidings.whole"
+"""What our server offers by this name takes a whole answer: status, headers, body.
+
+It tells whether it has. Nothing may stand in these headers that has not been checked.
+"""
 
 encode: Final = msgspec.json.Encoder().encode
 
@@ -58,12 +61,12 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         return cls(status, body, _JSON, answer.headers)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        hold: Any = (scope.get("extensions") or {}).get(HOLD)
-        if hold is not None:
-            hold()
         headers = [NOSNIFF, *self.headers]
         if self.status != _NO_CONTENT:
             headers.append((b"content-type", self.media_type))
             headers.append((b"content-length", b"%d" % len(self.body)))
+        answer: Any = (scope.get("extensions") or {}).get(WHOLE)
+        if answer is not None and answer(self.status, headers, self.body):
+            return
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})

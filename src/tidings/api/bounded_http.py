@@ -2,7 +2,8 @@
 
 uvicorn takes heads of any size for as long as they take to come, before anybody has shown a key.
 Here a head has limits in bytes, in headers and in time, and what is no HTTP at all gets a problem
-like every other fault.
+like every other fault. An answer that is whole goes out in one write, where ASGI takes two, each of
+which wakes the client, and looks at every header anew.
 """
 
 import asyncio
@@ -15,10 +16,9 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from tidings.api.answers import HOLD, encode
+from tidings.api.answers import WHOLE, Headers, encode
 from tidings.api.bodies import IS_WHOLE
 from tidings.api.event_stream import ABORT
-from tidings.api.joined_writes import JoinedWrites
 from tidings.api.problems import MEDIA_TYPE, HeadTooLarge, HttpFault, MalformedRequest
 from tidings.api.wire.problems import Problem
 from tidings.core import limits
@@ -41,12 +41,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
-        self._writes = JoinedWrites(cast("asyncio.Transport", transport))
-        super().connection_made(cast("asyncio.Transport", self._writes))
+        super().connection_made(cast("asyncio.Transport", transport))
         self._extensions = {
-            ABORT: self._writes.abort,
-            HOLD: self._writes.hold,
+            ABORT: self.transport.abort,
             IS_WHOLE: self._is_whole,
+            WHOLE: self._answer,
         }
         self._expect_head()
 
@@ -98,11 +97,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_in_head = True
         self._head_bytes = 0
 
-    def on_response_complete(self) -> None:
-        """Send what was held back for a body that did not come, as in an answer to HEAD."""
-        self._writes.flush()
-        super().on_response_complete()
-
     def send_400_response(self, msg: str) -> None:
         """Say what was wrong, and close."""
         self._refuse(self._fault or MalformedRequest(msg))
@@ -110,6 +104,29 @@ class BoundedHttp(HttpToolsProtocol):
     def _is_whole(self) -> bool:
         """Whether the body of the request that is being answered has arrived."""
         return self._answered is not None and not self._answered.more_body
+
+    def _answer(self, status: int, headers: Headers, body: bytes) -> bool:
+        """Write an answer that is whole, if the client takes what we write; else it is False."""
+        cycle = self._answered
+        assert cycle is not None
+        if cycle.flow.write_paused or cycle.disconnected or cycle.response_started:
+            return False
+        lines = [STATUS_LINE[status]]
+        for name, value in (*cycle.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        if cycle.scope["method"] != "HEAD":
+            lines.append(body)
+        cycle.waiting_for_100_continue = False
+        cycle.response_started = cycle.response_complete = True
+        self.transport.write(b"".join(lines))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+        return True
 
     def _expect_head(self) -> None:
         self._head_timer = self.loop.call_later(limits.REQUEST_HEAD_SECONDS, self.transport.close)
