@@ -19,6 +19,7 @@ from tidings.storage.sqlite.statements import execute_many
 from tidings.storage.sqlite.transaction import Telling, Transaction
 
 _EventNames = dict[int, tuple[str, str]]
+_Records = dict[str, SubscriptionRecord | None]
 
 
 class Lifecycle:
@@ -33,35 +34,16 @@ class Lifecycle:
         """Publish everything that the write under way has noted."""
         names = _event_names(tx, (row for telling in tx.tellings for row in telling.ended))
         events = []
+        records: _Records = {}
         for telling in tx.tellings:
-            fact = self._fact(tx, telling, names)
+            if telling.record is None and telling.subscription_id not in records:
+                records[telling.subscription_id] = self._record(tx, telling.subscription_id)
+            record = telling.record or records[telling.subscription_id]
+            fact = None if record is None else _fact(telling, record, names)
             if fact is not None:
                 events.append(self._event(fact, telling.at_ms))
         now_ms = max(telling.at_ms for telling in tx.tellings)
         Acceptance(tx, self._chance, now_ms, None).publish_own(events)
-
-    def _fact(self, tx: Transaction, telling: Telling, names: _EventNames) -> LifecycleFact | None:
-        """What is told, unless the subscription is gone or only our own events are concerned."""
-        ended = [row for row in telling.ended if row.event_seq in names]
-        record = telling.record or self._record(tx, telling.subscription_id)
-        if record is None or (telling.ended and not ended):
-            return None
-        fact = LifecycleFact(
-            telling.type,
-            record.subscription,
-            record.health,
-            reason=telling.reason,
-            dead_lettered=telling.dead_lettered,
-        )
-        if not ended:
-            return fact
-        assert telling.ending is not None
-        return msgspec.structs.replace(
-            fact,
-            reason=telling.ending.reason,
-            delivery=_dead_letter(telling, ended[0], names) if len(ended) == 1 else None,
-            dead_lettered=None if len(ended) == 1 else len(ended),
-        )
 
     def _record(self, tx: Transaction, subscription_id: str) -> SubscriptionRecord | None:
         subscription = tx.routing.get(subscription_id)
@@ -84,6 +66,29 @@ class Lifecycle:
             body=frozen_body(event_id, fact.type, occurred_at, data),
             about=fact.subscription.subscription_id,
         )
+
+
+def _fact(telling: Telling, record: SubscriptionRecord, names: _EventNames) -> LifecycleFact | None:
+    """What is told, unless only deliveries of our own events are concerned."""
+    ended = [row for row in telling.ended if row.event_seq in names]
+    if telling.ended and not ended:
+        return None
+    fact = LifecycleFact(
+        telling.type,
+        record.subscription,
+        record.health,
+        reason=telling.reason,
+        dead_lettered=telling.dead_lettered,
+    )
+    if not ended:
+        return fact
+    assert telling.ending is not None
+    return msgspec.structs.replace(
+        fact,
+        reason=telling.ending.reason,
+        delivery=_dead_letter(telling, ended[0], names) if len(ended) == 1 else None,
+        dead_lettered=None if len(ended) == 1 else len(ended),
+    )
 
 
 def _event_names(tx: Transaction, rows: Iterable[Delivery]) -> _EventNames:
