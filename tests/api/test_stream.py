@@ -143,3 +143,12 @@ def _moment(at_ms: int) -> str:
     from tidings.core.timestamp import format_timestamp  # noqa: PLC0415
 
     return format_timestamp(at_ms)
+
+
+async def test_lifecycle_events_are_heard_by_those_who_ask_for_them(api: Listening) -> None:
+    all_but_ours, ours = await api.listen(), await api.listen(eventType="tidings.*")
+    await api.world.subscribe()
+    (frame,) = await ours.hear()
+    assert frame.event == "tidings.subscription.created"
+    await api.world.publish(eventId="evt_1")
+    assert event_ids(await all_but_ours.hear()) == ["evt_1"]
