@@ -52,7 +52,8 @@ class FairQueue:
 
     def first_used_ms(self) -> tuple[float, float] | None:
         """The clocks of the tenant and the endpoint whose turn is next; None when nobody waits."""
-        self._settle_first()
+        if self._tenants:
+            self._settle_first()
         if not self._tenants:
             return None
         used_ms, _, turn = self._tenants[0]

@@ -95,8 +95,10 @@ class Turns:
             return endpoint
         best: tuple[tuple[float, float], FairQueue] | None = None
         for speed, queue in self._queues.items():
-            used_ms = queue.first_used_ms() if self._slots.allow(speed) else None
-            if used_ms is not None and (best is None or used_ms < best[0]):
+            used_ms = queue.first_used_ms()
+            if used_ms is None or not self._slots.allow(speed):
+                continue
+            if best is None or used_ms < best[0]:
                 best = (used_ms, queue)
         while best is not None and (name := best[1].take()) is not None:
             endpoint = self._roster.endpoints.get(name)

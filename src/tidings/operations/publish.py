@@ -42,6 +42,8 @@ from tidings.ports.store import Store, StoreUnavailable
 
 _RETRY_AFTER_SECONDS = 1
 _NOT_STORED = "the event could not be stored; repeat it with the same id"
+_UNKNOWN: Final = Unavailable(_NOT_STORED)
+"""Stands for a result until it is there."""
 
 
 class Publication(msgspec.Struct, frozen=True, gc=False):
@@ -76,9 +78,27 @@ class PublishQuotas:
 NO_QUOTAS: Final = PublishQuotas()
 
 
+class _Results(msgspec.Struct):
+    """What became of the events of one call; `are_whole` is done when all are known.
+
+    One future a call and not one an event: a future costs more than all else that is done here.
+    """
+
+    are_whole: asyncio.Future[None]
+    found: list[AcceptResult | Exception]
+    missing: int
+
+    def put(self, place: int, result: AcceptResult | Exception) -> None:
+        self.found[place] = result
+        self.missing -= 1
+        if not self.missing and not self.are_whole.done():
+            self.are_whole.set_result(None)
+
+
 class _Waiting(msgspec.Struct, gc=False):
     event: NewEvent
-    answer: asyncio.Future[AcceptResult]
+    results: _Results
+    place: int
 
 
 class Publisher:
@@ -119,21 +139,23 @@ class Publisher:
         """
         faults = await self._faults(publications)
         self._admit(publications)
-        loop = asyncio.get_running_loop()
+        if not publications:
+            return []
         now_ms = self._clock.now_ms()
-        waiting = [
-            _Waiting(self._new_event(publication, now_ms, unfitting), loop.create_future())
-            for publication, unfitting in zip(publications, faults, strict=True)
-        ]
-        self._waiting.extend(waiting)
-        self._waiting_bytes += sum(len(one.event.body) for one in waiting)
+        results = _Results(
+            asyncio.get_running_loop().create_future(), [_UNKNOWN] * len(publications), len(faults)
+        )
+        for place, publication in enumerate(publications):
+            event = self._new_event(publication, now_ms, faults[place])
+            self._waiting.append(_Waiting(event, results, place))
+            self._waiting_bytes += len(event.body)
         self._awake.set()
-        results = await asyncio.gather(*(one.answer for one in waiting), return_exceptions=True)
-        if results and all(isinstance(result, Unavailable) for result in results):
+        await results.are_whole
+        if all(isinstance(result, Unavailable) for result in results.found):
             raise Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
         return [
             self._answer(publication, result)
-            for publication, result in zip(publications, results, strict=True)
+            for publication, result in zip(publications, results.found, strict=True)
         ]
 
     async def run(self) -> None:
@@ -262,22 +284,20 @@ class Publisher:
             return
         for one, result in zip(batch, results, strict=False):
             self._waiting_bytes -= len(one.event.body)
-            if not one.answer.cancelled():
-                one.answer.set_result(result)
+            one.results.put(one.place, result)
         self._waiting.extendleft(reversed(batch[len(results) :]))
 
     def _fail(self, batch: list[_Waiting], fault: Exception) -> None:
         for one in batch:
             self._waiting_bytes -= len(one.event.body)
-            if not one.answer.cancelled():
-                one.answer.set_exception(fault)
+            one.results.put(one.place, fault)
 
     def _answer(
-        self, publication: Publication, result: AcceptResult | BaseException
+        self, publication: Publication, result: AcceptResult | Exception
     ) -> Accepted | Refusal:
         if isinstance(result, Accepted | Refusal):
             return result
-        if isinstance(result, BaseException):
+        if isinstance(result, Exception):
             raise result
         if isinstance(result, OverQuota):
             return _over_quota(result, self._quotas)
