@@ -49,6 +49,14 @@ def test_nothing_of_the_data_is_repeated() -> None:
     assert "very-secret" not in fault.detail
 
 
+def test_a_fault_is_told_in_few_words_however_long_the_names_are() -> None:
+    schema = {"additionalProperties": {"additionalProperties": {"type": "string"}}}
+    data = json.dumps({"a": {"x" * 100_000: 5}, "y" * 100_000: {"b": 5}})
+    faults = event_schema(json.dumps(schema)).faults(data.encode())
+    assert sorted(one.pointer for one in faults) == ["", "/a"]
+    assert all(len(one.detail) <= 300 for one in faults)
+
+
 def test_numbers_are_exact() -> None:
     assert _faults({"properties": {"n": {"maximum": 9007199254740992}}}, '{"n": 9007199254740993}')
     assert not _faults({"properties": {"n": {"multipleOf": 0.1}}}, '{"n": 0.3}')

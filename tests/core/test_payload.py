@@ -112,11 +112,15 @@ def test_an_address_opens_one_event_of_one_tenant_accepted_once() -> None:
     assert address.geturl().startswith("https://hooks.example.com/api/events/evt_567/data?")
     query = dict(parse_qsl(address.query))
     signature = query["signature"]
-    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", signature)
+    assert re.fullmatch(r"7\.[A-Za-z0-9_-]{43}", signature)
     assert query["tenantId"] == "acme"
-    assert PAYLOADS.is_signed(signature, "acme", "evt_567", 7)
-    for other in (("acmE", "evt_567", 7), ("acme", "evt_568", 7), ("acme", "evt_567", 8)):
-        assert not PAYLOADS.is_signed(signature, *other)
-    for forged in ("", "ü", signature[:-1], signature + "A", "A" * 43):
-        assert not PAYLOADS.is_signed(forged, "acme", "evt_567", 7)
-    assert not Payloads(PAYLOADS.public_url, b"x" * 32).is_signed(signature, "acme", "evt_567", 7)
+    assert PAYLOADS.signed_seq(signature, "acme", "evt_567") == 7
+    for other in (("acmE", "evt_567"), ("acme", "evt_568")):
+        assert PAYLOADS.signed_seq(signature, *other) is None
+    mac = signature.removeprefix("7")
+    numbers = ("", "8", "07", "-7", "\u0667", "7" * 5_000)
+    texts = ("", "ü", ".", signature[:-1], signature + "A", "7." + "A" * 43)
+    for forged in (*texts, *(number + mac for number in numbers)):
+        assert PAYLOADS.signed_seq(forged, "acme", "evt_567") is None
+    stranger = Payloads(PAYLOADS.public_url, b"x" * 32)
+    assert stranger.signed_seq(signature, "acme", "evt_567") is None

@@ -17,6 +17,7 @@ from tidings.core.schema_inlining import BadSchema, Schema, cost, escaped, inlin
 
 _BYTES_PER_NODE: Final = 256
 _DETAIL_LENGTH_MAX: Final = 300
+_POINTER_LENGTH_MAX: Final = 500
 # Nothing of the data is repeated: a detail may end in a log.
 _MASK: Final = "the value"
 _ENGINE: Final = jsonschema_rs.RegexOptions(
@@ -120,7 +121,13 @@ def _bad_schema(error: jsonschema_rs.ValidationError) -> BadSchema:
 
 
 def _fault_of(error: jsonschema_rs.ValidationError) -> Fault:
-    pointer = "".join(f"/{escaped(str(part))}" for part in error.instance_path)
+    """The fault, its pointer cut where the names of members in it become too long."""
+    pointer = ""
+    for part in error.instance_path:
+        longer = f"{pointer}/{escaped(str(part))}"
+        if len(longer) > _POINTER_LENGTH_MAX:
+            break
+        pointer = longer
     return Fault(pointer, error.message[:_DETAIL_LENGTH_MAX])
 
 

@@ -18,6 +18,7 @@ from tidings.core.event import data_of, split_body
 
 CLOUDEVENTS_MEDIA_TYPE: Final = "application/cloudevents+json; charset=UTF-8"
 _JSON: Final = "application/json"
+_SEQ_DIGITS_MAX: Final = 19
 
 
 class PayloadFormat(StrEnum):
@@ -104,16 +105,20 @@ class Payloads(msgspec.Struct, frozen=True):
             f"{self.public_url}/events/{event_id}/data?tenantId={tenant_id}&signature={signature}"
         )
 
-    def is_signed(self, signature: str, tenant_id: str, event_id: str, event_seq: int) -> bool:
-        """Whether a signature is that of this event's address, told in constant time.
+    def signed_seq(self, signature: str, tenant_id: str, event_id: str) -> int | None:
+        """The `seq` of the event whose address this is a signature of; None for a forged one.
 
-        It is bound to the acceptance of the event (`event_seq`), so an event that takes the id
-        of one that has expired has another address.
+        The `seq` is signed, too, so an event that takes the id of one that has expired has another
+        address. It is compared in constant time, before anybody looks for the event.
         """
-        expected = self._signature(tenant_id, event_id, event_seq)
-        return hmac.compare_digest(expected.encode("ascii"), signature.encode("utf-8"))
+        number = signature.partition(".")[0]
+        if not number.isascii() or not number.isdecimal() or len(number) > _SEQ_DIGITS_MAX:
+            return None
+        expected = self._signature(tenant_id, event_id, int(number))
+        is_ours = hmac.compare_digest(expected.encode("ascii"), signature.encode("utf-8"))
+        return int(number) if is_ours else None
 
     def _signature(self, tenant_id: str, event_id: str, event_seq: int) -> str:
         signed = f"{tenant_id}\0{event_id}\0{event_seq}".encode()
         digest = hmac.digest(self.key, signed, hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+        return f"{event_seq}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode('ascii')}"

@@ -32,8 +32,11 @@ class EventDataReading:
 
         Raises `NotFound` for everything else, so that nobody learns which events there are.
         """
+        seq = self._payloads.signed_seq(signature, tenant_id, event_id)
+        if seq is None:
+            raise NotFound("there is no such event")
         event = await self._store.get_event(tenant_id, event_id)
-        if not self._payloads.is_signed(signature, tenant_id, event_id, event.seq):
+        if event.seq != seq:
             raise NotFound("there is no such event")
         return self._data(event)
 
