@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from tidings.core import exact_json, limits
+from tidings.core.event import data_of
 
 _CHARACTERS_PER_STEP = 256
 
@@ -73,13 +74,15 @@ class ContentFilter:
 class EventData:
     """The data of one event as its filters see it, decoded when the first of them asks.
 
-    Many subscriptions have the same filter, and it is asked once.
+    Many subscriptions have the same filter, and it is asked once. With `is_body` the data stand
+    within a frozen body, from which nobody copies them unless a filter asks.
     """
 
-    __slots__ = ("_json", "_outcomes", "_value", "steps")
+    __slots__ = ("_is_body", "_json", "_outcomes", "_value", "steps")
 
-    def __init__(self, json: bytes) -> None:
+    def __init__(self, json: bytes, *, is_body: bool = False) -> None:
         self._json: bytes | None = json
+        self._is_body = is_body
         self._value: Any = None
         self._outcomes: dict[str, FilterOutcome] = {}
         self.steps = 0
@@ -89,7 +92,8 @@ class EventData:
         outcome = self._outcomes.get(content_filter.text)
         if outcome is None:
             if self._json is not None:
-                self._value, self._json = exact_json.decode(self._json), None
+                data = data_of(self._json) if self._is_body else self._json
+                self._value, self._json = exact_json.decode(data), None
             left = limits.FILTER_STEPS_OF_EVENT_MAX - self.steps
             steps_max = max(limits.FILTER_STEPS_MIN, min(left, limits.FILTER_STEPS_MAX))
             asking = Asking(steps_max)

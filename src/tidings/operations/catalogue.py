@@ -64,6 +64,11 @@ class Catalogue:
         self.revision = 0
         """Rises whenever the catalogue of the open tenant may have changed."""
 
+    @property
+    def is_checking(self) -> bool:
+        """Whether the data of any event type are checked."""
+        return bool(self._checked)
+
     async def load(self) -> None:
         """Read what is checked, and follow every change from then on."""
         self._store.on_commit(self.committed)
@@ -149,8 +154,6 @@ class Catalogue:
 
         What only deserves a warning is counted and logged here.
         """
-        if not self._checked:
-            return [()] * len(events)
         found: list[tuple[Fault, ...]] = []
         steps = 0
         for tenant_id, event_type, data in events:

@@ -199,7 +199,7 @@ class Publisher:
         return self._is_committing and took_ms > limits.COMMIT_MS_MAX
 
     async def _faults(self, publications: Sequence[Publication]) -> list[tuple[Fault, ...]]:
-        if self._catalogue is None:
+        if self._catalogue is None or not self._catalogue.is_checking:
             return [()] * len(publications)
         return await self._catalogue.faults(
             [(one.tenant_id, one.event_type, one.data) for one in publications]

@@ -12,7 +12,6 @@ import apsw
 
 from tidings.core import limits
 from tidings.core.content_filter import EventData
-from tidings.core.event import data_of
 from tidings.core.filter_grammar import content_filter
 from tidings.core.pattern import matches
 from tidings.ports.store import StoreUnavailable
@@ -90,7 +89,7 @@ def _sql_matches(*arguments: Any) -> int:
 def _sql_passes(*arguments: Any) -> int:
     """The SQL function ``passes(content_filter, body)``; no filter lets everything through."""
     wanted, body = arguments
-    return int(wanted is None or EventData(data_of(body)).passes(content_filter(wanted)))
+    return int(wanted is None or EventData(body, is_body=True).passes(content_filter(wanted)))
 
 
 class ProcessLock:

@@ -18,7 +18,6 @@ from tidings.core.event import (
     NewEvent,
     OverQuota,
     Unfitting,
-    data_of,
 )
 from tidings.core.identifier import lowest_seq
 from tidings.core.refusals import NotFound
@@ -235,7 +234,7 @@ class Acceptance:
 
     def _wanting(self, event: NewEvent) -> list[Subscription]:
         """Whoever gets the event; what their filters said is told with the commit."""
-        tx, data = self._tx, EventData(data_of(event.body))
+        tx, data = self._tx, EventData(event.body, is_body=True)
         wanting = tx.routing.wanting(event.tenant_id, event.event_type, data, tx.filter_outcomes)
         self._filter_steps += data.steps
         return wanting

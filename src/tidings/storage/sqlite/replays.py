@@ -9,7 +9,7 @@ from tidings.core import limits
 from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.content_filter import EventData
 from tidings.core.delivery import DeliveryStatus
-from tidings.core.event import Event, data_of
+from tidings.core.event import Event
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status, Subscription, takes_no_events
 from tidings.ports.records import Replay, ReplayScope
@@ -56,7 +56,7 @@ class SqliteReplays(SqliteBase):
                     raise InvalidState("a subscription gets no events about itself")
                 wanting = [_find_receiving(tx, tenant_id, subscription_id)]
             else:
-                data = EventData(data_of(event.body))
+                data = EventData(event.body, is_body=True)
                 wanting = [
                     one
                     for one in tx.routing.wanting(tenant_id, event.event_type, data)
