@@ -239,6 +239,16 @@ async def test_deliveries_of_lifecycle_events_cause_none(filled: Filled) -> None
     ]
     await filled.store.record_results([a_result(order, None, health=FAILING)])
     assert (await types_told(filled.store))[-1] == "subscription.failing"
+    # What was told to fail is told to recover, whatever it takes first.
+    before = len(filled.told)
+    await filled.subscribe()
+    ours = [
+        one
+        for one in arrived_since(filled, before)
+        if one.subscription_id == watcher.subscription_id
+    ]
+    await filled.store.record_results([a_result(ours[0], DELIVERED, health=HEALTHY)])
+    assert (await types_told(filled.store))[-1] == "subscription.recovered"
 
 
 async def test_rows_that_end_together_are_told_by_one_event_that_counts_them(

@@ -73,9 +73,10 @@ def _write_healths(tx: Transaction, results: Sequence[Result]) -> None:
         subscription_id, health = result.delivery.subscription_id, result.health
         assert health is not None
         told = health_told(read_health(tx.db, subscription_id), health)
-        if told is not None and _is_of_reserved_event(tx, result.delivery):
-            # Deliveries of lifecycle events cause none; the next one of another event will.
-            health = msgspec.structs.replace(health, is_told=not health.is_told)
+        if told is LifecycleType.FAILING and _is_of_reserved_event(tx, result.delivery):
+            # Deliveries of lifecycle events cause none; the next one of another event will. But
+            # what was told to fail is told to recover, whichever event it takes first.
+            health = msgspec.structs.replace(health, is_told=False)
         elif told is not None:
             tx.tellings.append(Telling(told, subscription_id, _ended_at_ms(result)))
         write_health(tx.db, [(subscription_id, health)])
