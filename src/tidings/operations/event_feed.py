@@ -95,6 +95,9 @@ class EventFeed:
                 _LOG.warning("the streams of events wait for the store: %s", fault)
                 await asyncio.sleep(_STORE_AWAY_SECONDS)
                 return
+            if page.span.deleted_seq > self._through_seq:
+                # Something went before it was read: all look in the store what is missing.
+                reading = {}
             if not self._is_stale:
                 self._hand_out(reading, page.events, page.through_seq)
                 is_last = page.is_last
