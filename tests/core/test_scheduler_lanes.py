@@ -104,3 +104,38 @@ def test_a_page_that_knows_of_commits_before_we_do_takes_no_row_past_its_lane() 
         world.carry_out(world.under_way.index(read))
     world.drain(OK)
     assert world.table.rows == {}
+
+
+def test_a_head_that_is_cancelled_on_its_way_is_not_overtaken() -> None:
+    world = SchedulerWorld()
+    world.subscribe("ordered", ordering_enabled=True)
+    head, follower = world.publish("ordered", 2, ordering_key="key")
+    tell_all(world)
+    world.step()
+    world.end([head])
+    tell_all(world)
+    assert world.step() == []
+    world.answer(head.seq)
+    world.record()
+    tell_all(world)
+    assert [send.delivery.seq for send in world.step()] == [follower.seq]
+
+
+def test_a_send_that_waited_for_its_body_goes_by_what_holds_then() -> None:
+    world = SchedulerWorld()
+    world.subscribe("one")
+    (row,) = world.publish("one")
+    tell_all(world)
+    (send,) = world.step()
+    world.patch("one", callback_url="https://elsewhere.example.com/in")
+    tell_all(world)
+    wanted = world.scheduler.still_wanted(send, world.now_ms)
+    assert wanted is not None
+    assert wanted.callback_url == "https://elsewhere.example.com/in"
+    world.change("one", Change.PAUSE)
+    tell_all(world)
+    assert world.scheduler.still_wanted(send, world.now_ms) is None
+    world.change("one", Change.RESUME)
+    world.end([row])
+    tell_all(world)
+    assert world.scheduler.still_wanted(send, world.now_ms) is None

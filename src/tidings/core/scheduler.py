@@ -74,6 +74,18 @@ class Scheduler:
         """How many slots are taken."""
         return len(self._slots.flights)
 
+    def still_wanted(self, send: Send, now_ms: int) -> Subscription | None:
+        """The subscription to send to after all, when a send had to wait for its body.
+
+        None when it was called off meanwhile: then the attempt is to be abandoned.
+        """
+        flight = self._slots.flights[send.delivery.seq]
+        endpoint = flight.endpoint
+        is_held = endpoint.waits_until_ms() > now_ms and not send.delivery.is_manual
+        if flight.has_ended or is_held or not endpoint.may_send():
+            return None
+        return endpoint.subscription
+
     # Inputs: configuration.
 
     def restore(
@@ -316,10 +328,14 @@ class Scheduler:
             self._roster.make_ready(endpoint, delivery)
 
     def _forget(self, delivery: Delivery, *, has_ended: bool) -> None:
-        if not self._is_under_way(delivery):
+        is_under_way = self._is_under_way(delivery)
+        if not is_under_way:
             self._roster.known.pop(delivery.seq, None)
         self._roster.finished.add(delivery, has_ended=has_ended)
-        if has_ended:
+        if has_ended and is_under_way:
+            # Nobody may overtake it: the lane is free when its last request has come back.
+            self._slots.mark_ended(delivery.seq)
+        elif has_ended:
             endpoint = self._roster.endpoints.get(delivery.subscription_id)
             if endpoint is not None:
                 endpoint.lanes.release(delivery)

@@ -19,7 +19,7 @@ _NOT_FAST_SHARE = (1 + limits.SLOW_SLOTS_SHARE) / 2
 
 
 class Flight(msgspec.Struct, gc=False):
-    """A request on its way, holding a slot."""
+    """A request on its way, holding a slot. Its row may have ended meanwhile."""
 
     delivery: Delivery
     endpoint: Endpoint
@@ -28,6 +28,7 @@ class Flight(msgspec.Struct, gc=False):
     is_again: bool
     host: str
     speed: Speed
+    has_ended: bool = False
 
 
 class Crowd:
@@ -100,6 +101,12 @@ class Slots:
         if crowd is None:
             crowd = self._hosts[flight.host] = Crowd(limits.HOST_CONCURRENCY_MAX)
         crowd.count(flight.speed, 1)
+
+    def mark_ended(self, seq: int) -> None:
+        """Note that the row of a request has ended by something else; unknown ones are no fault."""
+        flight = self.flights.get(seq)
+        if flight is not None:
+            flight.has_ended = True
 
     def give_back(self, seq: int) -> Flight:
         """Free the slot of a request that has come back."""

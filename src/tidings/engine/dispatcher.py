@@ -151,11 +151,14 @@ class Dispatcher:
             stored = self.bodies.cached(delivery.event_seq)
             if stored is None:
                 stored = await self.bodies.get(delivery.event_seq)
-            if stored is None:
-                # Erased or expired a moment ago: whoever did that has ended the row, too.
-                self.scheduler.attempt_abandoned(delivery)
-                self.wake()
-                return
+                # Time has passed: what holds now is what counts.
+                wanted = self.scheduler.still_wanted(send, clock.now_ms())
+                if stored is None or wanted is None:
+                    # Called off, or erased a moment ago by somebody who has ended the row, too.
+                    self.scheduler.attempt_abandoned(delivery)
+                    self.wake()
+                    return
+                subscription = wanted
             started_at_ms, began_ms = clock.now_ms(), clock.monotonic_ms()
             answer = await self._sender.send(
                 subscription, stored, delivery.form, delivery.event_seq
