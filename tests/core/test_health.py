@@ -130,3 +130,17 @@ def test_it_is_told_after_half_of_the_days_before_it_is_disabled(
     assert not told_in_time(HEALTHY, 2, now_ms=after_ms).is_told
     written = is_worth_writing(health, told, written_at_ms=0, now_ms=0)
     assert written is is_told
+
+
+def test_a_rest_that_was_asked_for_outlives_a_success() -> None:
+    held = health_after(HEALTHY, Outcome.THROTTLED, now_ms=1_000, jitter=0.5, held_until_ms=60_000)
+    after = health_after(held, Outcome.DELIVERED, now_ms=2_000, jitter=0.5)
+    assert after.held_until_ms == 60_000
+    assert after.state is HealthState.HEALTHY
+    assert health_after(after, Outcome.DELIVERED, now_ms=60_000, jitter=0.5) is HEALTHY
+
+
+def test_a_longer_rest_is_written_at_once() -> None:
+    written = Health(1, 0, held_until_ms=5_000)
+    longer = Health(2, 0, held_until_ms=6_000)
+    assert is_worth_writing(written, longer, written_at_ms=0, now_ms=1)

@@ -66,10 +66,14 @@ def health_after(
 ) -> Health:
     """The health after an attempt. `jitter` lies between 0 and 1 and spreads the probes.
 
-    What was our own fault says nothing about the endpoint and changes nothing.
+    What was our own fault says nothing about the endpoint and changes nothing. A rest that the
+    receiver asked for stands, also when one of its answers is a success: that request may have
+    begun before.
     """
     if outcome is Outcome.DELIVERED:
-        return HEALTHY if health is not HEALTHY else health
+        if health.held_until_ms is not None and now_ms < health.held_until_ms:
+            return Health(held_until_ms=health.held_until_ms)
+        return HEALTHY
     if outcome not in _FAILURES:
         return health
     failing_since_ms = now_ms if health.failing_since_ms is None else health.failing_since_ms
@@ -113,10 +117,12 @@ def has_failed_for_days(health: Health, days: float, *, now_ms: int) -> bool:
 def is_worth_writing(written: Health, present: Health, *, written_at_ms: int, now_ms: int) -> bool:
     """Whether the present health must be stored, so that a restart respects it.
 
-    A change of state, or of what was told, always; everything else at most once a second for an
-    endpoint.
+    A change of state, or of what was told, and a longer rest always; everything else at most once
+    a second for an endpoint.
     """
     if written.state is not present.state or written.is_told is not present.is_told:
+        return True
+    if (present.held_until_ms or 0) > (written.held_until_ms or 0):
         return True
     if now_ms - written_at_ms < limits.HEALTH_WRITE_INTERVAL_MS:
         return False
