@@ -25,6 +25,7 @@ from tidings.operations.wish import Wish
 from tidings.ports.records import DeliveryFilter, DeliveryRecord, ReplayScope
 
 _LISTED: Final = 100
+_MID_FLIGHT_SHARE: Final = 0.4
 
 
 @dataclass
@@ -87,6 +88,11 @@ class Clients:
     # Publishing.
 
     async def _publish_burst(self, size: int) -> None:
+        if self._plan.verbs and self._draws.random() < _MID_FLIGHT_SHARE:
+            # Whatever else is done has its surprises while deliveries are on their way.
+            verb = self._draws.choice(self._plan.verbs)
+            now = asyncio.get_running_loop().time()
+            self._at(now + self._draws.uniform(0, 3.0), getattr(self, f"_{verb}"))
         tenant_id = f"tenant-{self._draws.randrange(self._plan.tenants)}"
         events = [self._new_event(tenant_id) for _ in range(size)]
         if "batches" in self._plan.features:

@@ -162,7 +162,7 @@ class CommitTold(Fact):
 
 
 class Wire(msgspec.Struct):
-    """One request, filled in as it goes along."""
+    """One request, filled in as it goes along; whose it is, is for the record to find out."""
 
     number: int
     life: int
@@ -178,6 +178,17 @@ class Wire(msgspec.Struct):
     returned_at: float | None = None
     returned_wall_ms: int = 0
     answer: Answer | None = None
+    subscription_id: str = ""
+    delivery_id: str = ""
+    row_seq: int = 0
+    is_manual: bool = False
+    ordering_key: str | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the process has a 2xx for it."""
+        status = None if self.answer is None else self.answer.status_code
+        return status is not None and 200 <= status < 300
 
 
 class Sent(Fact):

@@ -19,9 +19,12 @@ class BrokenPromise(Exception):
     """Something was promised and did not hold."""
 
     def __init__(self, promise: str, detail: str) -> None:
-        super().__init__(f"{promise}: {detail}")
+        super().__init__(promise, detail)
         self.promise = promise
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.promise}: {self.detail}"
 
 
 class Journal:

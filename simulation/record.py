@@ -24,7 +24,7 @@ class SeenSubscription(msgspec.Struct):
     tenant_id: str
     committed: facts.SubscriptionStored
     told: facts.SubscriptionStored
-    urls: set[str]
+    history: list[tuple[float, facts.SubscriptionStored]]
     is_erased: bool = False
 
 
@@ -39,7 +39,7 @@ class SeenEvent(msgspec.Struct):
     body: bytes
     at: float
     wanted_by: frozenset[str] = frozenset()
-    is_emptied: bool = False
+    emptied_in: int | None = None
     is_erased: bool = False
 
     @property
@@ -56,6 +56,7 @@ class SeenDelivery(msgspec.Struct):
     event_seq: int
     row: facts.RowQueued | None = None
     row_at: float = 0.0
+    left_in: int | None = None
     finished: facts.FinishedStored | None = None
     attempts: dict[int, facts.AttemptStored] = {}
     wires: list[facts.Wire] = []
@@ -90,10 +91,12 @@ class Record:
         self.rows: dict[int, SeenDelivery] = {}
         self.calls: list[facts.Call] = []
         self.calls_about: defaultdict[str, list[facts.Call]] = defaultdict(list)
+        self.calls_of: defaultdict[tuple[str, str], list[facts.Call]] = defaultdict(list)
         self.lives: list[Life] = []
         self.wires: list[facts.Wire] = []
         self.in_flight: dict[int, facts.Wire] = {}
-        self.delivery_on: dict[int, SeenDelivery | None] = {}
+        self.commits = 0
+        self.commits_told = 0
         self.healed_at: float | None = None
         self.replays_unfinished: set[str] = set()
         self._uncommitted: list[facts.SubscriptionStored] = []
@@ -110,6 +113,17 @@ class Record:
     def life(self) -> Life:
         """The present life, or the last one."""
         return self.lives[-1]
+
+    def is_told(self, commit: int | None) -> bool:
+        """Whether the present process knows of a commit."""
+        return commit is not None and commit <= self.commits_told
+
+    def is_erased(self, delivery: SeenDelivery) -> bool:
+        """Whether a delivery was erased with its event, or with its tenant."""
+        event = self.events[delivery.event_seq]
+        subscription = self.subscriptions[delivery.subscription_id]
+        erased = self.calls_of[("erase_tenant", subscription.tenant_id)]
+        return event.is_erased or subscription.is_erased or bool(erased)
 
     def unfinished(self) -> Iterator[SeenDelivery]:
         """The deliveries whose row stands in the queue."""
@@ -145,12 +159,10 @@ class Record:
     def _subscription_stored(self, fact: facts.SubscriptionStored) -> None:
         seen = self.subscriptions.get(fact.subscription_id)
         if seen is None:
-            seen = SeenSubscription(
-                fact.subscription_id, fact.tenant_id, fact, fact, {fact.callback_url}
-            )
+            seen = SeenSubscription(fact.subscription_id, fact.tenant_id, fact, fact, [])
             self.subscriptions[fact.subscription_id] = seen
         seen.committed = fact
-        seen.urls.add(fact.callback_url)
+        seen.history.append((self.now, fact))
         seen.is_erased = False
         self.subscription_at[fact.callback_url] = fact.subscription_id
         self._uncommitted.append(fact)
@@ -172,7 +184,7 @@ class Record:
         self.event_named[fact.tenant_id, fact.event_id] = seen
 
     def _event_emptied(self, fact: facts.EventEmptied) -> None:
-        self.events[fact.seq].is_emptied = True
+        self.events[fact.seq].emptied_in = self.commits + 1
 
     def _event_erased(self, fact: facts.EventErased) -> None:
         self.events[fact.seq].is_erased = True
@@ -183,7 +195,7 @@ class Record:
             seen = SeenDelivery(fact.delivery_id, fact.subscription_id, fact.event_seq)
             self.deliveries[fact.delivery_id] = seen
             self.delivery_of[fact.subscription_id, fact.event_seq] = seen
-        seen.row, seen.row_at = fact, self.now
+        seen.row, seen.row_at, seen.left_in = fact, self.now, None
         self.rows[fact.seq] = seen
 
     def _row_changed(self, fact: facts.RowChanged) -> None:
@@ -197,7 +209,8 @@ class Record:
         )
 
     def _row_left(self, fact: facts.RowLeft) -> None:
-        self.rows.pop(fact.seq).row = None
+        seen = self.rows.pop(fact.seq)
+        seen.row, seen.left_in = None, self.commits + 1
 
     def _finished_stored(self, fact: facts.FinishedStored) -> None:
         self.deliveries[fact.delivery_id].finished = fact
@@ -218,10 +231,12 @@ class Record:
         self.replays_unfinished.discard(fact.replay_id)
 
     def _committed(self, fact: facts.Committed) -> None:
+        self.commits = fact.number
         self._untold.extend((fact.number, stored) for stored in self._uncommitted)
         self._uncommitted.clear()
 
     def _commit_told(self, fact: facts.CommitTold) -> None:
+        self.commits_told = max(self.commits_told, fact.number)
         while self._untold and self._untold[0][0] <= fact.number:
             _, stored = self._untold.popleft()
             self.subscriptions[stored.subscription_id].told = stored
@@ -230,24 +245,29 @@ class Record:
         wire = fact.wire
         self.wires.append(wire)
         self.in_flight[wire.number] = wire
-        delivery = self._delivery_on(wire)
-        self.delivery_on[wire.number] = delivery
-        if delivery is not None:
-            delivery.wires.append(wire)
-
-    def _delivery_on(self, wire: facts.Wire) -> SeenDelivery | None:
-        subscription_id = self.subscription_at.get(wire.url)
-        if subscription_id is None:
-            return None
-        tenant_id = self.subscriptions[subscription_id].tenant_id
+        wire.subscription_id = self.subscription_at.get(wire.url, "")
+        if not wire.subscription_id:
+            return
+        tenant_id = self.subscriptions[wire.subscription_id].tenant_id
         event = self.event_named.get((tenant_id, wire.webhook_id))
-        return None if event is None else self.delivery_of.get((subscription_id, event.seq))
+        if event is None:
+            return
+        delivery = self.delivery_of.get((wire.subscription_id, event.seq))
+        if delivery is None:
+            return
+        delivery.wires.append(wire)
+        wire.delivery_id = delivery.delivery_id
+        if delivery.row is not None:
+            wire.row_seq = delivery.row.seq
+            wire.is_manual = delivery.row.kept_due_at_ms is not None
+            wire.ordering_key = delivery.row.ordering_key
 
     def _flown(self, fact: Any) -> None:
         self.in_flight.pop(fact.wire.number, None)
 
     def _asked(self, fact: facts.Asked) -> None:
         self.calls.append(fact.call)
+        self.calls_of[fact.call.verb, fact.call.tenant_id].append(fact.call)
         for about in fact.call.about.values():
             if isinstance(about, str):
                 self.calls_about[about].append(fact.call)
@@ -255,9 +275,7 @@ class Record:
     def _life_began(self, fact: facts.LifeBegan) -> None:
         self.lives.append(Life(fact.life, self.now))
         # What is committed is what a new process reads at its start.
-        while self._untold:
-            _, stored = self._untold.popleft()
-            self.subscriptions[stored.subscription_id].told = stored
+        self._commit_told(facts.CommitTold(self.commits))
 
     def _life_serves(self, _fact: facts.LifeServes) -> None:
         self.life.serves_at = self.now

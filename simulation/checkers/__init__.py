@@ -2,15 +2,31 @@
 
 from typing import Final
 
+from simulation.checkers.attempts_in_policy import AttemptsInPolicy
+from simulation.checkers.attempts_on_record import AttemptsOnRecord
+from simulation.checkers.bodies import Bodies
 from simulation.checkers.checker import Checker
 from simulation.checkers.delivered_is_true import DeliveredIsTrue
+from simulation.checkers.duplicates import Duplicates
+from simulation.checkers.idempotency import Idempotency
 from simulation.checkers.nothing_lost import NothingLost
 from simulation.checkers.one_delivery_each import OneDeliveryEach
+from simulation.checkers.ordering import Ordering
+from simulation.checkers.silence import Silence
+from simulation.checkers.spacing import Spacing
 
 CHECKERS: Final[tuple[type[Checker], ...]] = (
     OneDeliveryEach,
     NothingLost,
     DeliveredIsTrue,
+    Duplicates,
+    Ordering,
+    Silence,
+    Idempotency,
+    Bodies,
+    Spacing,
+    AttemptsInPolicy,
+    AttemptsOnRecord,
 )
 
 __all__ = ["CHECKERS", "Checker"]

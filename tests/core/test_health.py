@@ -104,9 +104,9 @@ def test_days_of_failure_are_counted_from_the_first() -> None:
 def test_changes_of_state_are_written_at_once_and_others_once_a_second() -> None:
     failing = fail(HEALTHY, 0)
     assert is_worth_writing(HEALTHY, failing, written_at_ms=0, now_ms=0)
-    held = health_after(failing, Outcome.THROTTLED, now_ms=1, jitter=0, held_until_ms=9_000)
-    assert not is_worth_writing(failing, held, written_at_ms=0, now_ms=999)
-    assert is_worth_writing(failing, held, written_at_ms=0, now_ms=1_000)
+    first, second = Health(10, 0, 30_000, 30_000), Health(11, 0, 90_000, 60_000)
+    assert not is_worth_writing(first, second, written_at_ms=0, now_ms=999)
+    assert is_worth_writing(first, second, written_at_ms=0, now_ms=1_000)
     assert not is_worth_writing(failing, fail(failing, 5), written_at_ms=0, now_ms=5_000)
 
 
