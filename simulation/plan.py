@@ -144,6 +144,8 @@ def plan_of(seed: int) -> Plan:
             retention_seconds=draws.choice((600.0, 3_600.0)),
             audit_seconds=draws.choice((120.0, 600.0)),
             forget_seconds=draws.choice((60.0, 600.0)),
+            roll_up_seconds=draws.choice((60.0, 600.0)),
+            coarsen_seconds=3_600.0,
         ),
         bounds=_bounds(draws),
         clock_drift=draws.choice((-1, 1)) * draws.choice((1e-5, 2e-4, 1e-2)),

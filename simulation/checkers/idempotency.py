@@ -7,7 +7,7 @@ from simulation import facts
 from simulation.checkers.checker import Checker
 from simulation.journal import Listener
 from tidings.core.event import Accepted
-from tidings.core.refusals import Refusal
+from tidings.core.refusals import Refusal, Unavailable
 
 
 class Idempotency(Checker):
@@ -36,6 +36,8 @@ class Idempotency(Checker):
         for publication, answer in zip(call.about["events"], call.answer, strict=True):
             name = publication.event_id or f"key:{publication.idempotency_key}"
             first = self._first.get((call.tenant_id, name))
+            if isinstance(answer, Unavailable):
+                continue
             if isinstance(answer, Refusal):
                 self.expect(
                     first is None or first[0] != publication.data or self._is_gone(first[2]),
