@@ -213,3 +213,28 @@ def test_endpoints_that_hang_at_a_host_do_not_starve_one_that_answers_there(
         world.answer(quick.delivery.seq)
         world.record()
         world.tell(len(world.untold))
+
+
+def test_a_rate_holds_across_a_restart_also_where_nothing_waited() -> None:
+    world = SchedulerWorld()
+    world.subscribe("slow", rate_limit_per_second=0.1)
+    world.publish("slow")
+    assert len(world.flow(OK)) == 1
+    world.now_ms += 1_000
+    world.restart()
+    world.publish("slow")
+    assert world.flow(OK) == []
+    world.now_ms += 10_000
+    assert len(world.flow(OK)) == 1
+
+
+def test_sends_that_waited_for_their_bodies_leave_at_the_rate_all_the_same() -> None:
+    world = SchedulerWorld()
+    world.subscribe("slow", rate_limit_per_second=2.0)
+    world.publish("slow", 2)
+    (first,) = world.flow(None)
+    world.now_ms += 1_000
+    assert world.scheduler.still_wanted(first, world.now_ms) is not None
+    world.scheduler.departs(first, world.now_ms)
+    assert world.scheduler.still_wanted(first, world.now_ms + 499) is None
+    assert world.scheduler.still_wanted(first, world.now_ms + 500) is not None

@@ -42,6 +42,7 @@ class Endpoint:
         "caught_up",
         "concurrency",
         "cursor_seq",
+        "departures",
         "due_reading",
         "due_spilled",
         "fresh",
@@ -70,6 +71,8 @@ class Endpoint:
         self.health: Health = HEALTHY
         self.concurrency = Concurrency()
         self.rate: RateLimit | None = None
+        # What was let go may wait for its body, so the moments of departure are limited as well.
+        self.departures: RateLimit | None = None
         self.lanes = Lanes()
         self.fresh: deque[Delivery] = deque()
         self.again: deque[Delivery] = deque()
@@ -116,9 +119,10 @@ class Endpoint:
         """Follow the subscription's rate limit."""
         per_second = self.subscription.rate_limit_per_second
         if per_second is None:
-            self.rate = None
+            self.rate = self.departures = None
         elif starts_empty or self.rate is None or self.rate.per_second != per_second:
             self.rate = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
+            self.departures = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
 
     def may_send(self) -> bool:
         """Whether its subscription allows attempts; without a secret nothing goes unsigned."""
@@ -131,7 +135,11 @@ class Endpoint:
         if self.in_flight >= (1 if self.health.is_open else self.concurrency.limit):
             return inf
         free_at_ms = 0.0 if self.rate is None else self.rate.free_at_ms()
-        return max(free_at_ms, self.waits_until_ms())
+        return max(free_at_ms, self.departs_at_ms(), self.waits_until_ms())
+
+    def departs_at_ms(self) -> float:
+        """From when on the rate limit lets another request leave."""
+        return 0.0 if self.departures is None else self.departures.free_at_ms()
 
     def wants_page(self, now_ms: int) -> bool:
         """Whether rows must be read so that it does not run dry."""

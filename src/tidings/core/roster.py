@@ -24,6 +24,7 @@ class Roster:
         self.finished = FinishedRows()
         self.strangers: set[str] = set()
         self.commands: list[Command] = []
+        self.began_ms = 0
         self._tenants: dict[str, Share] = {}
 
     def put(self, subscription: Subscription) -> None:
@@ -49,6 +50,9 @@ class Roster:
         if tenant is None:
             tenant = self._tenants[subscription.tenant_id] = Share(subscription.tenant_id)
         endpoint = Endpoint(subscription, tenant, now_ms=now_ms)
+        if subscription.created_at_ms < self.began_ms:
+            # What an earlier process sent last is not known.
+            endpoint.set_rate(self.began_ms, starts_empty=True)
         self.endpoints[subscription_id] = endpoint
         return endpoint
 

@@ -81,10 +81,17 @@ class Scheduler:
         """
         flight = self._slots.flights[send.delivery.seq]
         endpoint = flight.endpoint
-        is_held = endpoint.waits_until_ms() > now_ms and not send.delivery.is_manual
+        free_at_ms = max(endpoint.waits_until_ms(), endpoint.departs_at_ms())
+        is_held = free_at_ms > now_ms and not send.delivery.is_manual
         if flight.has_ended or is_held or not endpoint.may_send():
             return None
         return endpoint.subscription
+
+    def departs(self, send: Send, now_ms: int) -> None:
+        """Count a request that leaves now against its endpoint's rate."""
+        departures = self._slots.flights[send.delivery.seq].endpoint.departures
+        if departures is not None:
+            departures.take(now_ms)
 
     # Inputs: configuration.
 
@@ -96,6 +103,7 @@ class Scheduler:
         With rows in the table it is behind; what is over gets its rows ended.
         """
         self._roster.put(subscription)
+        self._roster.began_ms = now_ms
         if not has_rows and health is HEALTHY:
             return
         endpoint = self._roster.endpoint(subscription.subscription_id, now_ms)

@@ -160,6 +160,7 @@ class Dispatcher:
                     return
                 subscription = wanted
             started_at_ms, began_ms = clock.now_ms(), clock.monotonic_ms()
+            self.scheduler.departs(send, started_at_ms)
             answer = await self._sender.send(
                 subscription, stored, delivery.form, delivery.event_seq
             )
