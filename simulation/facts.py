@@ -260,6 +260,15 @@ class LifeServes(Fact):
     life: int
 
 
+class Measured(Fact):
+    """What the process holds in memory."""
+
+    rows: int
+    finished_rows: int
+    unrecorded: int
+    body_bytes: int
+
+
 class LifeEnded(Fact):
     """The process is gone: killed, or stopped in order."""
 

@@ -141,7 +141,7 @@ def plan_of(seed: int) -> Plan:
         retention_days=draws.choice((0.5, 1.0, 30.0, 30.0, 30.0)),
         beats=Beats(
             held_seconds=draws.choice((30.0, 300.0)),
-            retention_seconds=draws.choice((600.0, 3_600.0)),
+            retention_seconds=draws.choice((3_600.0, 14_400.0)),
             audit_seconds=draws.choice((120.0, 600.0)),
             forget_seconds=draws.choice((60.0, 600.0)),
             roll_up_seconds=draws.choice((60.0, 600.0)),

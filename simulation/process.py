@@ -28,7 +28,7 @@ from tidings.operations.replay import Replays
 from tidings.operations.signing_secrets import SecretRules
 from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
-from tidings.ports.store import StoreUnavailable
+from tidings.ports.store import Committed, StoreUnavailable
 from tidings.storage.sealing import KEY_BYTES, Sealer
 from tidings.storage.sqlite.lifecycle import Lifecycle
 from tidings.storage.sqlite.store import SqliteStore, open_transactions
@@ -160,6 +160,7 @@ class Process:
             beats=plan.beats,
         )
         await self.engine.start()
+        store.on_commit(self._measure)
         self.publisher = Publisher(store, clock, chance)
         self._publishing = asyncio.create_task(self.publisher.run())
         rules = SubscriptionRules(AddressRules(), SecretRules(), SUBSCRIPTIONS_MAX)
@@ -167,6 +168,17 @@ class Process:
         self.inspection = Inspection(store)
         self.replays = Replays(store, clock, chance, self.engine.is_in_flight)
         self.tenants = Tenants(store, clock)
+
+    def _measure(self, _changes: Committed) -> None:
+        dispatcher = self.engine.dispatcher
+        scheduler = dispatcher.scheduler
+        measured = facts.Measured(
+            scheduler.rows_in_memory,
+            len(scheduler._roster.finished),
+            dispatcher.recorder.unrecorded,
+            dispatcher.bodies._bytes,
+        )
+        self._surroundings.journal.tell(measured)
 
     async def _stop(self) -> None:
         self.publisher.close()

@@ -89,11 +89,13 @@ class Record:
         self.deliveries: dict[str, SeenDelivery] = {}
         self.delivery_of: dict[tuple[str, int], SeenDelivery] = {}
         self.rows: dict[int, SeenDelivery] = {}
+        self.row_named: dict[int, str] = {}
         self.calls: list[facts.Call] = []
         self.calls_about: defaultdict[str, list[facts.Call]] = defaultdict(list)
         self.calls_of: defaultdict[tuple[str, str], list[facts.Call]] = defaultdict(list)
         self.lives: list[Life] = []
         self.wires: list[facts.Wire] = []
+        self.wires_to: defaultdict[str, list[facts.Wire]] = defaultdict(list)
         self.in_flight: dict[int, facts.Wire] = {}
         self.commits = 0
         self.commits_told = 0
@@ -197,6 +199,7 @@ class Record:
             self.delivery_of[fact.subscription_id, fact.event_seq] = seen
         seen.row, seen.row_at, seen.left_in = fact, self.now, None
         self.rows[fact.seq] = seen
+        self.row_named[fact.seq] = fact.delivery_id
 
     def _row_changed(self, fact: facts.RowChanged) -> None:
         row = self.rows[fact.seq].row
@@ -248,6 +251,7 @@ class Record:
         wire.subscription_id = self.subscription_at.get(wire.url, "")
         if not wire.subscription_id:
             return
+        self.wires_to[wire.subscription_id].append(wire)
         tenant_id = self.subscriptions[wire.subscription_id].tenant_id
         event = self.event_named.get((tenant_id, wire.webhook_id))
         if event is None:
