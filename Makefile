@@ -50,6 +50,10 @@ security: dev ## count what the tests of security try, for the table in docs/sec
 crash: dev ## kill a server in every way it can die, for minutes, and count what was lost
 	@$(python) -m tests.crashes $(ARGS)
 
+simulate: dev ## play thousands of simulated worlds, and every planted fault
+	@$(python) -m simulation --seeds 0..5000 --workers $(WORKERS) $(ARGS)
+	@$(python) -m simulation --planted-faults --workers $(WORKERS)
+
 bench: dev ## run the benchmarks and print their tables
 	@$(python) -m bench $(ARGS)
 

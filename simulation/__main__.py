@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
+from simulation.catching import Caught, catch, fault_named, write_table
+from simulation.planted_faults import PLANTED_FAULTS
 from simulation.world import Outcome, play
 
 
@@ -16,7 +18,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--trace", action="store_true", help="print every fact")
     parser.add_argument("--seeds", metavar="A..B", help="play the seeds from A up to B")
     parser.add_argument("--workers", type=int, default=1, help="share the seeds among processes")
+    parser.add_argument(
+        "--planted-faults", action="store_true", help="see that every planted fault is caught"
+    )
+    parser.add_argument("--write", action="store_true", help="put the table into the docs")
     asked = parser.parse_args(arguments)
+    if asked.planted_faults:
+        return _planted_faults(asked.workers, is_written=asked.write)
     if asked.seed is not None:
         return _one(asked.seed, with_trace=asked.trace)
     first, last = (int(one) for one in (asked.seeds or "0..200").split(".."))
@@ -51,6 +59,23 @@ def _many(seeds: range, workers: int) -> int:
     )
     print("faults: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counted.items())))
     return 1 if broken else 0
+
+
+def _planted_faults(workers: int, *, is_written: bool) -> int:
+    caught: list[Caught] = []
+    with multiprocessing.Pool(workers) as pool:
+        for one in pool.imap(_catch, [planted.name for planted in PLANTED_FAULTS]):
+            caught.append(one)
+            print(f"{one.name:45} {one.promise or 'NOT CAUGHT'} (seed {one.seed})", flush=True)
+    missed = sum(one.promise is None for one in caught)
+    print(f"{len(caught)} planted faults, {missed} not caught")
+    if is_written:
+        write_table(caught)
+    return 1 if missed else 0
+
+
+def _catch(name: str) -> Caught:
+    return catch(fault_named(name))
 
 
 def _outcomes(seeds: range, workers: int) -> Iterator[Outcome]:

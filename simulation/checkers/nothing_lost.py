@@ -31,7 +31,11 @@ class NothingLost(Checker):
                 )
 
     def at_rest(self) -> None:
-        """Every delivery of every event that was ever committed has ended."""
+        """Every delivery, every replay and every call has come to its end."""
+        unfinished = sorted(self.record.replays_unfinished)
+        self.expect(not unfinished, f"the replays {unfinished} never end")
+        for call in self.record.calls:
+            self.expect(call.told_at is not None, f"{call.verb}, call {call.number}, has no answer")
         for delivery in self.record.deliveries.values():
             if self.record.events[delivery.event_seq].is_erased:
                 continue

@@ -8,7 +8,7 @@ import pytest
 from simulation.world import play
 
 SEEDS = 60
-SEEDS_OF_ONE_TEST = 10
+SEEDS_OF_ONE_TEST = 2
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_OF_ONE_TEST))

@@ -1,0 +1,55 @@
+"""Which checker catches which planted fault, and at which seed; and the table of it in the docs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from simulation.planted_faults import PLANTED_FAULTS, PlantedFault
+from simulation.world import play
+
+SEEDS_MAX: Final = 100
+_PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
+_BEGIN: Final = "<!-- planted faults -->"
+_END: Final = "<!-- end of planted faults -->"
+
+
+class Caught(msgspec.Struct):
+    """The first seed at which a planted fault was noticed, and the promise that it broke."""
+
+    name: str
+    breaks: str
+    promise: str | None
+    seed: int
+
+
+def catch(planted: PlantedFault) -> Caught:
+    """Play seed after seed with a fault until a checker notices it."""
+    for seed in range(SEEDS_MAX):
+        with planted.planted():
+            broken = play(seed).broken
+        if broken is not None:
+            return Caught(planted.name, planted.breaks, broken.promise, seed)
+    return Caught(planted.name, planted.breaks, None, SEEDS_MAX)
+
+
+def fault_named(name: str) -> PlantedFault:
+    """The planted fault of this name."""
+    return next(one for one in PLANTED_FAULTS if one.name == name)
+
+
+def write_table(caught: list[Caught]) -> None:
+    """Put the table into the page on reliability, between its marks."""
+    page = _PAGE.read_text("utf-8")
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    table = "\n".join(_table(caught))
+    _PAGE.write_text(f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}", "utf-8")
+
+
+def _table(caught: list[Caught]) -> Iterator[str]:
+    yield "| planted fault | the promise that it breaks | first seed |"
+    yield "|---|---|---|"
+    for one in caught:
+        yield f"| {one.breaks} | {one.promise or '**not caught**'} | {one.seed} |"

@@ -1,0 +1,74 @@
+"""Defects in the life of a delivery: one for each row of the transition table."""
+
+from typing import Any, Final
+
+import msgspec
+
+from simulation.planted_faults.planting import PlantedFault, around, fault, instead
+from tidings.core.delivery import TRANSITIONS, DeliveryStatus, Turn
+from tidings.engine import dispatcher
+from tidings.storage.sqlite import rounds
+
+_PENDING = DeliveryStatus.PENDING
+_DELIVERED = DeliveryStatus.DELIVERED
+_DEAD = DeliveryStatus.DEAD_LETTERED
+_CANCELLED = DeliveryStatus.CANCELLED
+
+
+def _ends_wrongly(turn: Turn, wrongly: DeliveryStatus) -> PlantedFault:
+    return fault(
+        f"{turn} ends as {wrongly}",
+        f"the turn {turn} leads to {wrongly}",
+        instead(TRANSITIONS, (_PENDING, turn), wrongly),
+    )
+
+
+def _forgetting_attempts(after_attempt: Any) -> Any:
+    def forgetful(*arguments: Any, **members: Any) -> Any:
+        decision = after_attempt(*arguments, **members)
+        if decision.ending is not None:
+            return decision
+        waiting = msgspec.structs.replace(decision.delivery, schedule_position=0)
+        return msgspec.structs.replace(decision, delivery=waiting)
+
+    return forgetful
+
+
+def _keeping_the_end(execute_many: Any) -> Any:
+    def keep(db: Any, sql: str, *arguments: Any) -> Any:
+        return [] if sql.startswith("DELETE FROM finished") else execute_many(db, sql, *arguments)
+
+    return keep
+
+
+TABLE_FAULTS: Final = (
+    _ends_wrongly(Turn.ATTEMPT_DELIVERED, _CANCELLED),
+    fault(
+        "attempt_failed starts over",
+        "a failed attempt does not use up the schedule",
+        around(dispatcher, "after_attempt", _forgetting_attempts),
+    ),
+    _ends_wrongly(Turn.LAST_ATTEMPT_FAILED, _DELIVERED),
+    _ends_wrongly(Turn.RECEIVER_GONE, _CANCELLED),
+    _ends_wrongly(Turn.SUBSCRIPTION_DISABLED, _CANCELLED),
+    _ends_wrongly(Turn.SUBSCRIPTION_DELETED, _DELIVERED),
+    _ends_wrongly(Turn.HELD_TOO_LONG, _DELIVERED),
+    _ends_wrongly(Turn.EXPIRED, _DELIVERED),
+    _ends_wrongly(Turn.CANCELLED, _DELIVERED),
+    _ends_wrongly(Turn.DATA_ERASED, _DELIVERED),
+    fault(
+        "discarded becomes delivered",
+        "discarding a dead letter makes it look delivered",
+        instead(TRANSITIONS, (_DEAD, Turn.DISCARDED), _DELIVERED),
+    ),
+    fault(
+        "a dead letter keeps its end when it is replayed",
+        "the finished delivery stays in the log beside its new round",
+        around(rounds, "execute_many", _keeping_the_end),
+    ),
+    fault(
+        "the cancelled can be replayed",
+        "a replay begins a new round of a cancelled delivery",
+        instead(TRANSITIONS, (_CANCELLED, Turn.REPLAYED), _PENDING),
+    ),
+)
