@@ -14,7 +14,7 @@ lock := .venv/bin/uv pip compile pyproject.toml --quiet --upgrade --universal \
 # A hijacked release is usually found within days: take nothing younger than a week.
 lock += --exclude-newer "7 days"
 
-.PHONY: help demo serve test check lint format fuzz security crash bench docs lock clean runtime dev
+.PHONY: help demo serve test check lint format fuzz security crash simulate bench docs lock clean runtime dev
 
 help: ## print this list (default)
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
