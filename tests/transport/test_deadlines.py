@@ -1,6 +1,9 @@
 """One timer serves all deadlines: each in its time, whichever comes first."""
 
 import asyncio
+import contextlib
+
+import pytest
 
 from tests.support.waiting import eventually
 from tidings.transport.deadlines import Deadlines
@@ -58,3 +61,45 @@ async def test_whoever_begins_to_wait_while_others_end_is_not_forgotten() -> Non
 
     deadlines.watch(Beginning(0.01))
     await eventually(lambda: bool(second.ended))
+
+
+class HeldUpLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock a test moves, and whose timers it fires."""
+
+    now = 100.0
+
+    def time(self) -> float:
+        return self.now
+
+    def fire(self) -> None:
+        """Run the one timer that is set."""
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        (timer,) = [one for one in timers if not one.cancelled()]
+        timer._run()
+        timer.cancel()
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_after_a_pause_answers_are_looked_for_before_any_deadline_counts(
+    is_answered: bool,
+) -> None:
+    ended: list[float] = []
+
+    class One:
+        deadline = HeldUpLoop.now + 1
+
+        def time_out(self) -> None:
+            ended.append(self.deadline)
+
+    with contextlib.closing(HeldUpLoop()) as loop:
+        deadlines, one = Deadlines(loop), One()
+        deadlines.watch(one)
+        loop.now += 30
+        loop.fire()
+        assert ended == []
+        if is_answered:
+            deadlines.forget(one)
+        # However long that look was held up in its turn: nothing waits for ever.
+        loop.now += 30
+        loop.fire()
+        assert len(ended) == (not is_answered)

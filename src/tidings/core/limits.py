@@ -140,6 +140,8 @@ HANDSHAKE_SLOT_SECONDS: Final = 0.1
 HANDSHAKE_BYTES_MAX: Final = 256 * 1024
 PROXY_HEAD_BYTES_MAX: Final = 16 * 1024
 DEADLINE_COARSENESS_SECONDS: Final = 0.02
+DEADLINE_STALL_SECONDS: Final = 0.25
+"""A look at deadlines that comes so late was held up, as by a pause of the whole process."""
 
 # One transaction: bounded so that nobody waits longer than about 10 ms for the one writer.
 COMMIT_EVENTS_MAX: Final = 256

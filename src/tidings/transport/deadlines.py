@@ -30,6 +30,7 @@ class Deadlines:
         self._waiting: set[Timed] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._fires_at = math.inf
+        self._is_second_look = False
 
     def watch(self, one: Timed) -> None:
         """Call `time_out` of it when its deadline has passed, once, unless it is forgotten."""
@@ -55,8 +56,14 @@ class Deadlines:
         self._timer = self._loop.call_at(moment, self._fired)
 
     def _fired(self) -> None:
+        now, late = self._loop.time(), self._loop.time() - self._fires_at
         self._timer, self._fires_at = None, math.inf
-        now = self._loop.time()
+        if late > limits.DEADLINE_STALL_SECONDS and not self._is_second_look:
+            # We were held up, and answers may stand unread in sockets: those count first.
+            self._is_second_look = True
+            self._set(now + limits.DEADLINE_COARSENESS_SECONDS)
+            return
+        self._is_second_look = False
         for one in [one for one in self._waiting if one.deadline <= now]:
             self._waiting.discard(one)
             one.time_out()
