@@ -44,6 +44,14 @@ RESERVED = [
     "x-azure-ref",
     "metadata",
     "Metadata-Flavor",
+    # CGI makes HTTP_PROXY of it, which many clients obey.
+    "Proxy",
+    "X-Real-IP",
+    # The same names to whatever speaks CGI or WSGI.
+    "Webhook_Signature",
+    "Content_Length",
+    "Transfer_Encoding",
+    "X_Forwarded_For",
 ]
 
 

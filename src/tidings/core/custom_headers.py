@@ -24,6 +24,7 @@ _RESERVED: Final = frozenset(
         "content-length",
         "content-type",
         "cookie",
+        "cookie2",
         "date",
         "expect",
         "forwarded",
@@ -32,6 +33,7 @@ _RESERVED: Final = frozenset(
         "keep-alive",
         "metadata",
         "metadata-flavor",
+        "proxy",
         "signature",
         "signature-input",
         "te",
@@ -40,6 +42,10 @@ _RESERVED: Final = frozenset(
         "upgrade",
         "user-agent",
         "via",
+        "x-http-method-override",
+        "x-original-url",
+        "x-real-ip",
+        "x-rewrite-url",
     }
 )
 _RESERVED_PREFIXES: Final = (
@@ -76,7 +82,9 @@ def _name_fault(name: str, seen: set[str]) -> str | None:
             " and !#$%&'*+-.^_`|~"
         )
     lowered = name.lower()
-    if lowered in _RESERVED or lowered.startswith(_RESERVED_PREFIXES):
+    # CGI and WSGI know no difference between `-` and `_`, so neither may we.
+    spelled = lowered.replace("_", "-")
+    if spelled in _RESERVED or spelled.startswith(_RESERVED_PREFIXES):
         return "this header is not for subscribers to set"
     if lowered in seen:
         return "this header is given twice: names differ in more than upper and lower case"
