@@ -105,6 +105,7 @@ async def _serve(settings: Settings, *, is_dev: bool) -> None:
             uvicorn.Config(
                 create_app(services),
                 http=BoundedHttp,
+                ws="none",
                 loop="uvloop",
                 lifespan="off",
                 access_log=False,

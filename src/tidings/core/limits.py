@@ -17,6 +17,10 @@ UPLOAD_TIMEOUT_SECONDS: Final = 30
 REQUEST_HEAD_BYTES_MAX: Final = 64 * 1024
 REQUEST_HEADERS_MAX: Final = 100
 REQUEST_HEAD_SECONDS: Final = 10
+REQUESTS_WAITING_MAX: Final = 100
+"""How many requests of one connection may wait until those before them are answered."""
+ANSWER_STALL_SECONDS: Final = 60
+"""How long a client may take nothing of its answer."""
 EVENT_TYPE_LENGTH_MAX: Final = 128
 ID_LENGTH_MAX: Final = 128
 ORDERING_KEY_LENGTH_MAX: Final = 128
