@@ -102,28 +102,6 @@ def test_what_narrows_or_cannot_be_decided_is_incompatible(old: Any, new: Any, p
 
 
 _scalars = st.sampled_from([None, True, 0, 1, 2, 1.5, "", "a", "ab"])
-_schemas: Any = st.deferred(
-    lambda: st.one_of(
-        st.booleans(),
-        st.dictionaries(
-            st.sampled_from(["type", "enum", "minimum", "maxLength", "minItems", "const",
-                             "uniqueItems"]),
-            st.none(), max_size=2,
-        ).flatmap(_filled),
-        st.fixed_dictionaries({
-            "properties": st.fixed_dictionaries({"a": _schemas, "b": _schemas}),
-            "required": st.lists(st.sampled_from("ab"), unique=True),
-            "additionalProperties": _schemas,
-        }),
-        st.fixed_dictionaries({"items": _schemas}),
-        st.fixed_dictionaries({"items": _schemas, "unevaluatedItems": _schemas}),
-        *(st.fixed_dictionaries({name: st.lists(_schemas, min_size=1, max_size=2)})
-          for name in ("allOf", "anyOf", "oneOf", "prefixItems")),
-        st.fixed_dictionaries({"properties": st.fixed_dictionaries({"a": _schemas, "b": _schemas}),
-                               "unevaluatedProperties": _schemas,
-                               "anyOf": st.lists(_schemas, min_size=1, max_size=2)}),
-    )
-)  # fmt: skip
 _VALUES = {
     "type": st.sampled_from(["string", "integer", "number", "null", ["object", "array"],
                              ["integer", "boolean"], ["string", "null", "number", "object"]]),
@@ -136,10 +114,35 @@ _VALUES = {
 }  # fmt: skip
 
 
-def _filled(names: dict[str, None]) -> Any:
-    return st.fixed_dictionaries({name: _VALUES[name] for name in names})
+_leaves: Any = st.booleans() | st.sampled_from(sorted(_VALUES)).flatmap(
+    lambda name: st.fixed_dictionaries({name: _VALUES[name]})
+)
 
 
+def _larger(inner: Any) -> Any:
+    described = st.fixed_dictionaries({"a": inner, "b": inner})
+    some = st.lists(inner, min_size=1, max_size=2)
+    return st.one_of(
+        st.fixed_dictionaries(
+            {
+                "properties": described,
+                "required": st.lists(st.sampled_from("ab"), unique=True),
+                "additionalProperties": inner,
+            }
+        ),
+        st.fixed_dictionaries({"items": inner}),
+        st.fixed_dictionaries({"items": inner, "unevaluatedItems": inner}),
+        st.fixed_dictionaries(
+            {"properties": described, "unevaluatedProperties": inner, "anyOf": some}
+        ),
+        *(
+            st.fixed_dictionaries({name: some})
+            for name in ("allOf", "anyOf", "oneOf", "prefixItems")
+        ),
+    )
+
+
+_schemas: Any = st.recursive(_leaves, _larger, max_leaves=5)
 _data = st.recursive(
     _scalars,
     lambda inner: (
