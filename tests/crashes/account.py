@@ -28,6 +28,12 @@ W4, LATE, ASKED_FOR = "W4", "late answer", "replay"
 _CLOCK_MS = 50
 """By how much a request may seem to begin before or end after its attempt."""
 
+_UNREAD_MS = 300
+"""For how long a receiver may leave a request unread, and its process be dead meanwhile.
+
+No server starts as quickly as that, so no request of the next one is taken for such a one.
+"""
+
 _Key = tuple[str, str]
 
 
@@ -157,7 +163,8 @@ def _died_with(
     world: World, request: Request, following: Request | None, balance: Account
 ) -> str | None:
     """W4 if the process that made the request died before the next one, with what it knew."""
-    index = bisect_left(world.deaths, request.at_ms, key=lambda death: death.at_ms)
+    sent_ms = request.at_ms - _UNREAD_MS
+    index = bisect_left(world.deaths, sent_ms, key=lambda death: death.at_ms)
     if index == len(world.deaths) or following is None:
         balance.unexplained.append(f"{request} is not on record, and nobody died")
         return None
