@@ -8,6 +8,7 @@ import pytest
 from tests.support.api_world import EVENT, PUBLIC_URL, ApiWorld
 from tests.support.problems import expect_problem
 from tidings.core import limits
+from tidings.core.timestamp import format_timestamp
 from tidings.ports.store import StoreUnavailable
 
 
@@ -51,6 +52,15 @@ async def test_the_moment_of_the_publisher_is_kept_in_utc(
     world: ApiWorld, given: str, kept: str
 ) -> None:
     assert (await world.publish(occurredAt=given))["occurredAt"] == kept
+
+
+@pytest.mark.parametrize("given", ["9999-12-31T23:59:59Z", "2999-01-01T00:00:00.5+05:00"])
+async def test_a_moment_in_a_far_future_is_refused(world: ApiWorld, given: str) -> None:
+    answer = await world.client.post("/events", json=EVENT | {"occurredAt": given})
+    problem = expect_problem(answer, 422, "validation_failed")
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/occurredAt"]
+    near = format_timestamp(world.clock.now_ms() + limits.OCCURRED_AHEAD_MS_MAX - 60_000)
+    assert (await world.publish(occurredAt=near))["occurredAt"] == near
 
 
 async def test_a_hundred_concurrent_publishes_of_one_id_are_one_event(world: ApiWorld) -> None:

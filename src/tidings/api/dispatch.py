@@ -20,7 +20,8 @@ from tidings.api.call import Call
 from tidings.api.documentation import Documentation
 from tidings.api.event_stream import EventStream
 from tidings.api.faults import fault_of
-from tidings.api.problems import HttpFault, InternalError, Problems
+from tidings.api.negotiation import is_acceptable
+from tidings.api.problems import HttpFault, InternalError, NotAcceptable, Problems
 from tidings.api.route import Route
 from tidings.api.services import Services
 from tidings.core import limits
@@ -29,6 +30,7 @@ from tidings.operations.access import EVERYBODY
 from tidings.ports.store import StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
+_ANYTHING = b"*/*"
 
 
 class Operation:
@@ -58,6 +60,9 @@ class Operation:
         if route.scope is not None and not (route.is_signable and _is_signed(query_string)):
             principal = self._authenticator.principal(headers)
             principal.require(route.scope)
+            accept = headers.get(b"accept", _ANYTHING)
+            if accept != _ANYTHING and not is_acceptable(accept, route.media_type):
+                raise NotAcceptable(f"this is answered as {route.media_type}")
         given: dict[str, Any] = {}
         if self._wants_query or query_string:
             query = decoded_query(query_string, route.query_type)

@@ -64,6 +64,14 @@ class MethodNotAllowed(HttpFault):
     title = "Not possible with this method"
 
 
+class NotAcceptable(HttpFault):
+    """The client takes nothing of the form in which this is answered."""
+
+    status = 406
+    code = "not_acceptable"
+    title = "Not to be had in another form"
+
+
 class MalformedRequest(HttpFault):
     """What came is not HTTP/1.1 as RFC 9112 has it, or uses a method that nobody knows."""
 

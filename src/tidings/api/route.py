@@ -4,7 +4,7 @@ What its endpoint takes and gives is read from the endpoint's own signature: a p
 parameter `body`, and the content of its `Answer`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, get_args, get_type_hints
@@ -12,7 +12,8 @@ from typing import Any, Final, get_args, get_type_hints
 import msgspec
 
 from tidings.api.answers import Answer
-from tidings.api.problems import InternalError, Kind, RequestTimeout, status_of
+from tidings.api.event_stream import EventStream
+from tidings.api.problems import InternalError, Kind, NotAcceptable, RequestTimeout, status_of
 from tidings.api.wire.queries import ListQuery, NoQuery
 from tidings.core.refusals import (
     InvalidCursor,
@@ -32,6 +33,8 @@ from tidings.operations.access import Scope
 
 _FIRST_REFUSAL: Final = 400
 _CREATED: Final = 201
+_JSON: Final = "application/json"
+_FORMS: Final[Mapping[type, str]] = {EventStream: "text/event-stream", bytes: "text/plain"}
 Endpoint = Callable[..., Awaitable[Answer[Any]]]
 
 
@@ -79,6 +82,12 @@ class Route:
         return None if content is type(None) else content
 
     @cached_property
+    def media_type(self) -> str:
+        """The form of its answers."""
+        content = self.content_type
+        return _FORMS.get(content, _JSON) if isinstance(content, type) else _JSON
+
+    @cached_property
     def parameters(self) -> frozenset[str]:
         """Which of query and body the endpoint wants."""
         return frozenset(self._types) & {"query", "body"}
@@ -88,7 +97,7 @@ class Route:
         """Every no that the route may answer."""
         found: list[Kind] = [ValidationFailed, *self.refuses]
         if self.scope is not None:
-            found += [Unauthorized, MissingScope, WrongTenant, RateLimited]
+            found += [Unauthorized, MissingScope, WrongTenant, NotAcceptable, RateLimited]
         if "{" in self.path and self.is_built:
             found.append(NotFound)
         if self.body_type is not None:

@@ -21,6 +21,8 @@ REQUESTS_WAITING_MAX: Final = 100
 """How many requests of one connection may wait until those before them are answered."""
 ANSWER_STALL_SECONDS: Final = 60
 """How long a client may take nothing of its answer."""
+OCCURRED_AHEAD_MS_MAX: Final = 366 * 24 * 3_600_000
+"""An event that says it will happen later than this has a mistake in its time."""
 EVENT_TYPE_LENGTH_MAX: Final = 128
 ID_LENGTH_MAX: Final = 128
 ORDERING_KEY_LENGTH_MAX: Final = 128

@@ -42,6 +42,9 @@ from tidings.ports.store import Store, StoreUnavailable
 
 _RETRY_AFTER_SECONDS = 1
 _NOT_STORED = "the event could not be stored; repeat it with the same id"
+_NOT_VALID = "the event is not valid"
+_NO_FIT = "the data do not fit the schema of this event type"
+_TOO_FAR_AHEAD: Final = Fault("/occurredAt", "it lies more than a year ahead")
 _UNKNOWN: Final = Unavailable(_NOT_STORED)
 """Stands for a result until it is there."""
 
@@ -145,8 +148,13 @@ class Publisher:
         results = _Results(
             asyncio.get_running_loop().create_future(), [_UNKNOWN] * len(publications), len(faults)
         )
+        latest = format_timestamp(now_ms + limits.OCCURRED_AHEAD_MS_MAX)
         for place, publication in enumerate(publications):
-            event = self._new_event(publication, now_ms, faults[place])
+            unfitting = faults[place]
+            # Both are normalised, and so in the order of time.
+            if publication.occurred_at is not None and publication.occurred_at > latest:
+                unfitting = (_TOO_FAR_AHEAD, *unfitting)
+            event = self._new_event(publication, now_ms, unfitting)
             self._waiting.append(_Waiting(event, results, place))
             self._waiting_bytes += len(event.body)
         self._awake.set()
@@ -302,9 +310,9 @@ class Publisher:
         if isinstance(result, OverQuota):
             return _over_quota(result, self._quotas)
         if isinstance(result, Unfitting):
-            return ValidationFailed(
-                "the data do not fit the schema of this event type", faults=result.faults
-            )
+            is_early = _TOO_FAR_AHEAD in result.faults
+            detail = _NOT_VALID if is_early else _NO_FIT
+            return ValidationFailed(detail, faults=result.faults)
         return _conflict(publication, result)
 
 
