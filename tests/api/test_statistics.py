@@ -92,6 +92,8 @@ async def test_a_span_and_its_buckets_can_be_chosen(world: ApiWorld) -> None:
         {"since": "2024-05-05T12:00:00Z", "until": "2024-05-04T12:00:00Z"},
         {"since": "yesterday"},
         {"since": "1970-01-01T00:00:00Z"},
+        {"until": "0001-01-01T00:00:00Z"},
+        {"since": "0001-01-01T00:00:00Z", "until": "0001-01-01T00:00:05Z", "bucketSeconds": "70"},
         {"limit": "5"},
     ],
 )

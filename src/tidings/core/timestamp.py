@@ -10,6 +10,9 @@ _TIMESTAMP: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+EARLIEST_MS: Final = -62_135_596_800_000
+"""The beginning of year 1: no timestamp can be written of what was before."""
+
 
 def format_timestamp(at_ms: int) -> str:
     """A moment in UTC with ``Z``; milliseconds are shown unless they are zero."""

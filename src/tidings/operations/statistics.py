@@ -17,6 +17,7 @@ from tidings.core.roll_up import (
     finest_bucket_seconds,
     start_of,
 )
+from tidings.core.timestamp import EARLIEST_MS
 from tidings.ports.clock import Clock
 from tidings.ports.records import Backlog
 from tidings.ports.store import Store
@@ -108,6 +109,10 @@ def _default_span_ms(bucket_seconds: int | None) -> int:
 
 
 def _check_span(since_ms: int, until_ms: int, bucket_seconds: int) -> None:
+    if since_ms < EARLIEST_MS:
+        raise ValidationFailed(
+            "the span begins too early", faults=[Fault("/since", "it must be after the year 1")]
+        )
     if since_ms >= until_ms:
         raise ValidationFailed(
             "the span is empty", faults=[Fault("/until", "it must be later than since")]
