@@ -124,7 +124,7 @@ TABLE: Final = (
     Row("POST", "/deliveries/{deliveryId}/cancel", "deliveries:replay", "200 404 409",
         query="tenantId", answer=_DELIVERY),
     Row("GET", "/dead-letters", "deliveries:read", "200 400",
-        query=_PAGE + "subscriptionId eventId" + _SPAN, answer=_DELIVERY),
+        query=_PAGE + "status subscriptionId eventId" + _SPAN, answer=_DELIVERY),
     Row("POST", "/dead-letters/replay", "deliveries:replay", "202 404 409",
         query="tenantId", body="subscriptionId eventType since until dryRun tenantId",
         answer="replayId deliveries"),

@@ -90,6 +90,8 @@ async def test_deliveries_are_listed_newest_first_and_can_be_narrowed(world: Api
     assert await listed(until=moment) == [dead]
     assert await listed("/dead-letters") == [dead]
     assert await listed("/dead-letters", since=moment) == []
+    assert await listed("/dead-letters", status="dead_lettered") == [dead]
+    assert await listed("/dead-letters", status="pending") == []
     own = f"/webhook-subscriptions/{first}/deliveries"
     assert await listed(own) == [pending, dead]
     assert await listed(own, status="pending") == [pending]

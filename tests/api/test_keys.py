@@ -49,6 +49,15 @@ async def test_a_key_that_makes_no_sense_is_refused(world: ApiWorld, body: Any) 
     assert (await world.client.get("/api-keys")).json()["items"] == []
 
 
+async def test_what_is_wrong_with_a_key_is_pointed_at(world: ApiWorld) -> None:
+    for expires_at in ("tomorrow", "2024-05-04T12:00:00Z"):
+        body = {"name": "x", "scopes": ["admin"], "expiresAt": expires_at}
+        problem = expect_problem(
+            await world.client.post("/api-keys", json=body), 422, "validation_failed"
+        )
+        assert [fault["pointer"] for fault in problem["errors"]] == ["/expiresAt"]
+
+
 async def test_keys_are_listed_newest_first_over_all_tenants_or_of_one(world: ApiWorld) -> None:
     ids = []
     for tenant_id in (None, "acme", "other"):

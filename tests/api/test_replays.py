@@ -116,6 +116,7 @@ async def test_an_unknown_subscription_replays_nothing(world: ApiWorld) -> None:
         {"only": "some"},
         {"eventType": "a..b"},
         {"since": "yesterday"},
+        {"until": "2026-05-04T12:00:00"},
         {"dryRun": "yes"},
         {"limit": 5},
     ],
@@ -123,7 +124,8 @@ async def test_an_unknown_subscription_replays_nothing(world: ApiWorld) -> None:
 async def test_a_replay_that_makes_no_sense_is_refused(world: ApiWorld, body: Any) -> None:
     subscription_id = (await world.subscribe())["subscriptionId"]
     for path in (f"/webhook-subscriptions/{subscription_id}/replay", "/dead-letters/replay"):
-        expect_problem(await world.client.post(path, json=body), 422, "validation_failed")
+        problem = expect_problem(await world.client.post(path, json=body), 422, "validation_failed")
+        assert [fault["pointer"] for fault in problem["errors"]] == [f"/{name}" for name in body]
 
 
 async def test_the_tenant_is_named_in_the_body_or_in_the_query(world: ApiWorld) -> None:

@@ -11,7 +11,7 @@ from tidings.api.wire.queries import OwnDeliveryListQuery, TenantQuery
 from tidings.core import limits
 from tidings.core.grammar import hops_of, unquoted_idempotency_key
 from tidings.core.identifier import PUBLIC_ID
-from tidings.core.refusals import NotFound, ValidationFailed
+from tidings.core.refusals import Fault, NotFound, ValidationFailed
 from tidings.core.timestamp import timestamp_ms
 from tidings.operations.access import Principal
 
@@ -79,11 +79,16 @@ class Call(msgspec.Struct, frozen=True, gc=False):
         return b"location", f"{self.services.settings.public_url}{path}".encode("ascii")
 
 
-def moment_ms(name: str, text: str | None) -> int | None:
-    """A moment that a client wrote. Raises `ValidationFailed`."""
+def moment_ms(name: str, text: str | None, *, is_in_body: bool = False) -> int | None:
+    """A moment that a client wrote, in the query or as a member of the body.
+
+    Raises `ValidationFailed`, with a pointer to the member if it is one.
+    """
     if text is None:
         return None
     at_ms = timestamp_ms(text)
     if at_ms is None:
-        raise ValidationFailed(f"{name} is no moment as RFC 3339 writes it, with an offset")
+        detail = f"{name} is no moment as RFC 3339 writes it, with an offset"
+        faults = [Fault(f"/{name}", detail)] if is_in_body else ()
+        raise ValidationFailed(detail, faults=faults)
     return at_ms

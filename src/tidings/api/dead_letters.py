@@ -11,13 +11,16 @@ from tidings.api.wire.deliveries import (
     begun_replay,
     shown_delivery,
 )
-from tidings.api.wire.queries import DeadLetterListQuery, TenantQuery
+from tidings.api.wire.queries import DeliveryListQuery, TenantQuery
 from tidings.core.delivery import DeliveryStatus
 from tidings.ports.records import DeliveryFilter, ReplayScope
 
 
-async def list_all(call: Call, query: DeadLetterListQuery) -> Answer[DeliveryPage]:
-    """List dead letters, newest first."""
+async def list_all(call: Call, query: DeliveryListQuery) -> Answer[DeliveryPage]:
+    """List dead letters, newest first. With another `status` than theirs there are none."""
+    if query.status not in (None, DeliveryStatus.DEAD_LETTERED):
+        call.principal.tenants(query.tenant_id)
+        return Answer(DeliveryPage(items=[], next_cursor=None))
     wanted = DeliveryFilter(
         call.principal.tenants(query.tenant_id),
         status=DeliveryStatus.DEAD_LETTERED,
@@ -51,8 +54,8 @@ async def replay_many(
         "dead",
         subscription_id=body.subscription_id,
         patterns=body.event_type,
-        since_ms=moment_ms("since", body.since),
-        until_ms=moment_ms("until", body.until),
+        since_ms=moment_ms("since", body.since, is_in_body=True),
+        until_ms=moment_ms("until", body.until, is_in_body=True),
     )
     begun = await call.services.replays.replay_many(
         scope, is_dry_run=body.dry_run, by=call.principal.key_id

@@ -21,7 +21,7 @@ async def create(call: Call, body: CreateApiKeyRequest) -> Answer[CreatedApiKey]
         name=body.name,
         scopes=body.scopes,
         tenant_id=body.tenant_id,
-        expires_at_ms=moment_ms("expiresAt", body.expires_at),
+        expires_at_ms=moment_ms("expiresAt", body.expires_at, is_in_body=True),
     )
     return Answer(created_key(key, text), (NO_STORE,))
 

@@ -243,8 +243,8 @@ async def replay(
         body.only,
         subscription_id=call.path_id,
         patterns=body.event_type,
-        since_ms=moment_ms("since", body.since),
-        until_ms=moment_ms("until", body.until),
+        since_ms=moment_ms("since", body.since, is_in_body=True),
+        until_ms=moment_ms("until", body.until, is_in_body=True),
     )
     begun = await call.services.replays.replay_many(
         scope, is_dry_run=body.dry_run, by=call.principal.key_id

@@ -110,16 +110,11 @@ class OwnDeliveryListQuery(ListQuery):
     until: Until = None
 
 
-class DeadLetterListQuery(TenantListQuery):
-    """Which dead letters."""
+class DeliveryListQuery(TenantListQuery):
+    """Which deliveries, or which dead letters."""
 
+    status: DeliveryStatus | None = None
     subscription_id: PublicId | None = None
     event_id: PublicId | None = None
     since: Since = None
     until: Until = None
-
-
-class DeliveryListQuery(DeadLetterListQuery):
-    """Which deliveries."""
-
-    status: DeliveryStatus | None = None
