@@ -41,6 +41,14 @@ def test_a_creation_tells_everything_but_secrets() -> None:
     assert "never-to-be-told" not in text
 
 
+def test_a_token_in_a_callback_url_is_not_put_down() -> None:
+    old = a_full_one(callback_url="https://example.com/in?token=never-to-be-told")
+    new = replace(old, callback_url="https://example.com/in?token=never-to-be-told-either")
+    told = {"callback_url": "https://example.com/in?[hidden]"}
+    record = changed(old, new, "key_1")
+    assert (record.before, record.after) == (told, told)
+
+
 @pytest.mark.parametrize(
     ("members", "action", "before", "after"),
     [

@@ -106,6 +106,7 @@ def _action(old: Subscription, new: Subscription) -> str:
 def _told(subscription: Subscription) -> dict[str, Any]:
     """The members that are put down, as values of JSON."""
     told: dict[str, Any] = {name: getattr(subscription, name) for name in SHOWN}
+    told["callback_url"] = _without_query(subscription.callback_url)
     told["retry_policy"] = list(subscription.retry_policy.waits_seconds)
     told["headers"] = [name for name, _ in subscription.headers]
     told["secrets"] = [
@@ -113,3 +114,9 @@ def _told(subscription: Subscription) -> dict[str, Any]:
         for one in subscription.secrets
     ]
     return told
+
+
+def _without_query(url: str) -> str:
+    """A URL as it is put down: a query may hold a token, and outlives its subscription here."""
+    place, mark, _ = url.partition("?")
+    return f"{place}?[hidden]" if mark else place
