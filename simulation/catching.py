@@ -24,14 +24,14 @@ class Caught(msgspec.Struct):
     seed: int
 
 
-def catch(planted: PlantedFault) -> Caught:
+def catch(planted: PlantedFault, *, seeds_max: int = SEEDS_MAX) -> Caught:
     """Play seed after seed with a fault until a checker notices it."""
-    for seed in range(SEEDS_MAX):
+    for seed in range(seeds_max):
         with planted.planted():
             broken = play(seed).broken
         if broken is not None:
             return Caught(planted.name, planted.breaks, broken.promise, seed)
-    return Caught(planted.name, planted.breaks, None, SEEDS_MAX)
+    return Caught(planted.name, planted.breaks, None, seeds_max)
 
 
 def fault_named(name: str) -> PlantedFault:

@@ -95,7 +95,9 @@ class Network:
             return failing_on_our_side()
         host = urlsplit(request.url).hostname
         assert host is not None
-        return self.receivers[host].react(now)
+        receiver = self.receivers[host]
+        self._journal.counted[f"mood {receiver.mood(now)}"] += 1
+        return receiver.react(now)
 
     def _with_lost_answers(self, reaction: Reaction) -> Reaction:
         if self._faults.strikes("answer_lost"):

@@ -44,7 +44,6 @@ class Receiver:
     def __init__(self, host: str, moods: tuple[str, ...], draws: random.Random) -> None:
         self.host = host
         self.is_healed = False
-        self.met: set[str] = set()
         self._moods = moods
         self._draws = draws
         self._mood = "well"
@@ -70,7 +69,6 @@ class Receiver:
     def react(self, now: float) -> Reaction:
         """What it does with a request that is sent now."""
         mood = self.mood(now)
-        self.met.add(mood)
         arrives = self._draws.uniform(0.002, 0.05)
         if mood == "flapping":
             mood = self._draws.choice(("well", "failing", "resetting"))

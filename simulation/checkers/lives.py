@@ -25,6 +25,7 @@ class Lives(Checker):
         self._round: dict[str, int] = {}
         self._seq: dict[str, int] = {}
         self._touched: dict[str, None] = {}
+        self._begun: set[str] = set()
         self._changed: list[facts.RowChanged] = []
         return {
             facts.RowQueued: self._queued,
@@ -37,6 +38,7 @@ class Lives(Checker):
 
     def _queued(self, fact: facts.RowQueued) -> None:
         self._touched[fact.delivery_id] = None
+        self._begun.add(fact.delivery_id)
         self._seq[fact.delivery_id] = fact.seq
         before = self._round.get(fact.delivery_id)
         self.expect(
@@ -69,10 +71,15 @@ class Lives(Checker):
         for name in self._touched:
             delivery = self.record.deliveries[name]
             before, after = self._status.get(name, "new"), self._status_of(delivery)
+            if name in self._begun:
+                # What began in this commit may have ended in it as well.
+                self._judge(delivery, before, "pending")
+                before = "pending"
             if before != after:
                 self._judge(delivery, before, after)
-                self._status[name] = after
+            self._status[name] = after
         self._touched.clear()
+        self._begun.clear()
 
     def _status_of(self, delivery: SeenDelivery) -> str:
         if delivery.row is not None:
@@ -98,6 +105,10 @@ class Lives(Checker):
             return
         finished = delivery.finished
         assert finished is not None
+        self.expect(
+            (finished.status == "dead_lettered") == (finished.reason is not None),
+            f"{delivery.delivery_id} is {finished.status}, for the reason {finished.reason}",
+        )
         if before == "pending":
             cause = finished.reason or finished.status
             explain: Callable[[SeenDelivery], str | None] = getattr(self, f"_why_{cause}")

@@ -65,7 +65,7 @@ class OneDeliveryEach(Checker):
             return
         for accepted in fact.call.answer:
             if isinstance(accepted, Accepted):
-                wanted = self._wanted[fact.call.tenant_id, accepted.event_id]
+                wanted = self._wanted.get((fact.call.tenant_id, accepted.event_id))
                 self.expect(
                     accepted.deliveries == wanted,
                     f"the publisher of {accepted.event_id} was told of {accepted.deliveries} "

@@ -9,6 +9,7 @@ from tidings.core.due_window import DueWindow
 from tidings.core.event import Accepted
 from tidings.core.scheduler import Scheduler
 from tidings.engine.bodies import Bodies
+from tidings.engine.dispatcher import Dispatcher
 from tidings.engine.recorder import Recorder
 from tidings.engine.replaying import Replaying
 from tidings.operations import publish
@@ -80,12 +81,15 @@ def _believing_in_the_commit(run: Any) -> Any:
     return believe
 
 
+def _waking_late(wake: Any) -> Any:
+    def late(dispatcher: Any) -> None:
+        dispatcher._loop.call_later(10.0, wake, dispatcher)
+
+    return late
+
+
 async def _finding_no_rows(_store: Any) -> list[str]:
     return []
-
-
-async def _restoring_nothing(_replaying: Any) -> None:
-    return None
 
 
 ENGINE_FAULTS: Final = (
@@ -110,6 +114,11 @@ ENGINE_FAULTS: Final = (
         around(Bodies, "cached", _mixing_up),
     ),
     fault(
+        "the engine wakes late",
+        "new deliveries wait for ten seconds before anybody looks at them",
+        around(Dispatcher, "wake", _waking_late),
+    ),
+    fault(
         "retries are forgotten",
         "what waits for its due time in memory is lost",
         instead(DueWindow, "push", lambda _window, _delivery: None),
@@ -130,9 +139,9 @@ ENGINE_FAULTS: Final = (
         instead(SqliteQueue, "list_subscriptions_with_deliveries", _finding_no_rows),
     ),
     fault(
-        "replays end with the process",
-        "a replay in bulk is not taken up again after a restart",
-        instead(Replaying, "restore", _restoring_nothing),
+        "replays are not begun",
+        "the engine does not hear of a new replay in bulk",
+        instead(Replaying, "committed", lambda _replaying, _changes: None),
     ),
     fault(
         "content does not matter",

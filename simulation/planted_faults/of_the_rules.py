@@ -127,6 +127,7 @@ RULE_FAULTS: Final = (
         "slots are always free",
         "more requests are in flight than there are slots",
         instead(Slots, "are_free", lambda _slots: True),
+        instead(Slots, "allow", lambda _slots, _speed: True),
     ),
     fault(
         "hosts have no bound",
@@ -178,12 +179,6 @@ RULE_FAULTS: Final = (
         "held deliveries end at once",
         "an open endpoint's deliveries are given up before their time",
         instead(RetryPolicy, "span_ms", property(lambda _policy: 0)),
-    ),
-    fault(
-        "slow endpoints use every slot",
-        "who hangs may keep everybody else waiting",
-        instead(Slots, "allow", lambda _slots, _speed: True),
-        instead(Slots, "free_for_again", lambda _slots: 1_000),
     ),
     fault(
         "sends go by what held before",
