@@ -18,11 +18,14 @@ _ROUNDING_MS = 2
 
 @dataclass
 class _Endpoint:
-    """A simple model of one endpoint. `probes` are failures, from the one that opened it on."""
+    """A simple model of one endpoint. `probes` are failures, from the one that opened it on.
+
+    Requests up to the number `sent_before` were on their way when it opened.
+    """
 
     failures: int = 0
     since_ms: int = 0
-    opened_at: float = 0.0
+    sent_before: int = 0
     probes: list[facts.Wire] = field(default_factory=list)
 
     @property
@@ -75,7 +78,7 @@ class OpenHealth(Checker):
             return
         endpoint = self._endpoints.setdefault(wire.subscription_id, _Endpoint())
         if endpoint.probes:
-            if wire.at >= endpoint.opened_at and not wire.is_manual:
+            if wire.number > endpoint.sent_before and not wire.is_manual:
                 endpoint.probes.append(wire)
             return
         endpoint.failures += 1
@@ -84,7 +87,7 @@ class OpenHealth(Checker):
         lasted_ms = wire.returned_wall_ms - endpoint.since_ms
         if endpoint.failures >= _FAILURES and lasted_ms >= _FAILING_MS:
             endpoint.probes.append(wire)
-            endpoint.opened_at = self.record.now
+            endpoint.sent_before = len(self.record.wires)
 
     def _sent(self, fact: facts.Sent) -> None:
         wire = fact.wire
@@ -102,7 +105,7 @@ class OpenHealth(Checker):
             one
             for one in self.record.in_flight.values()
             if one.subscription_id == wire.subscription_id
-            and one.at >= endpoint.opened_at
+            and one.number > endpoint.sent_before
             and one is not wire
             and not one.is_manual
         ]
