@@ -201,7 +201,10 @@ async def test_a_client_that_goes_away_is_not_answered(world: ApiWorld) -> None:
     assert sent == []
 
 
-@pytest.mark.parametrize("action", ["rotate-secret", "test", "replay"])
+_ACTIONS = ("rotate-secret", "test", "replay", "pause", "resume", "verify", "disable")
+
+
+@pytest.mark.parametrize("action", _ACTIONS)
 async def test_a_body_of_which_all_may_be_left_out_may_be_left_out(
     world: ApiWorld, action: str
 ) -> None:
@@ -210,6 +213,40 @@ async def test_a_body_of_which_all_may_be_left_out_may_be_left_out(
     for body in (None, empty):
         answer = await world.client.post(path, json=body)
         assert answer.status_code in (200, 202), answer.text
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "0"}
+    answer = await world.client.post(path, headers=form)
+    assert answer.status_code in (200, 202, 409), answer.text
+
+
+@pytest.mark.parametrize("action", _ACTIONS)
+async def test_the_body_of_a_request_without_one_may_name_the_tenant_and_nothing_else(
+    world: ApiWorld, action: str
+) -> None:
+    subscription = await world.subscribe(tenantId="acme")
+    path = f"/webhook-subscriptions/{subscription['subscriptionId']}/{action}"
+    answer = await world.client.post(path, json={"tenantId": "acme", "unheard": 1})
+    problem = expect_problem(answer, 422, "validation_failed")
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/unheard"]
+    expect_problem(await world.client.post(path, json={}), 404, "not_found")
+    answer = await world.client.post(path, json={"tenantId": "acme"})
+    assert answer.status_code in (200, 202), answer.text
+
+
+async def test_a_delivery_is_found_in_the_tenant_that_the_body_names(world: ApiWorld) -> None:
+    subscription = await world.subscribe(tenantId="acme")
+    await world.publish(tenantId="acme")
+    await world.finish(subscription["subscriptionId"])
+    own = {"tenantId": "acme"}
+    found = await world.client.get("/dead-letters", params=own)
+    (delivery_id,) = [one["deliveryId"] for one in found.json()["items"]]
+    for path, status in (
+        (f"/dead-letters/{delivery_id}/replay", 202),
+        (f"/deliveries/{delivery_id}/retry", 202),
+        (f"/deliveries/{delivery_id}/cancel", 200),
+    ):
+        expect_problem(await world.client.post(path), 404, "not_found")
+        answer = await world.client.post(path, json=own)
+        assert answer.status_code == status, answer.text
 
 
 async def test_a_body_that_is_needed_may_not_be_empty(world: ApiWorld) -> None:

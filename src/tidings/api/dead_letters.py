@@ -3,6 +3,7 @@
 from tidings.api.answers import NOTHING, Answer
 from tidings.api.call import Call, moment_ms
 from tidings.api.deliveries import delivery_page
+from tidings.api.wire.base import TenantBody
 from tidings.api.wire.deliveries import (
     BegunReplay,
     Delivery,
@@ -32,9 +33,9 @@ async def list_all(call: Call, query: DeliveryListQuery) -> Answer[DeliveryPage]
     return await delivery_page(call, query, wanted)
 
 
-async def replay(call: Call, query: TenantQuery) -> Answer[Delivery]:
+async def replay(call: Call, query: TenantQuery, body: TenantBody) -> Answer[Delivery]:
     """Deliver a dead letter again, with the whole schedule."""
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     replayed = await call.services.replays.replay_dead_letter(
         tenant_id, call.path_id, by=call.principal.key_id
     )

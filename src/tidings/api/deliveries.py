@@ -3,6 +3,7 @@
 from tidings.api.answers import Answer
 from tidings.api.call import Call, moment_ms
 from tidings.api.pagination import read_page
+from tidings.api.wire.base import TenantBody
 from tidings.api.wire.deliveries import (
     Delivery,
     DeliveryPage,
@@ -66,20 +67,20 @@ async def show(call: Call, query: TenantQuery) -> Answer[DeliveryWithAttempts]:
     return Answer(shown_history(await call.services.inspection.delivery(tenant_id, call.path_id)))
 
 
-async def retry(call: Call, query: TenantQuery) -> Answer[Delivery]:
+async def retry(call: Call, query: TenantQuery, body: TenantBody) -> Answer[Delivery]:
     """Make one attempt now.
 
     For a pending delivery it comes on top of the schedule, which stays as it is. A finished one
     gets a new round with this single attempt.
     """
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     verb, by = call.services.replays.retry, call.principal.key_id
     return Answer(shown_delivery(await verb(tenant_id, call.path_id, by=by)))
 
 
-async def cancel(call: Call, query: TenantQuery) -> Answer[Delivery]:
+async def cancel(call: Call, query: TenantQuery, body: TenantBody) -> Answer[Delivery]:
     """Cancel a pending delivery."""
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     verb, by = call.services.replays.cancel, call.principal.key_id
     return Answer(shown_delivery(await verb(tenant_id, call.path_id, by=by)))
 

@@ -10,7 +10,7 @@ from tidings.api.answers import NO_STORE, NOTHING, Answer, Encoded, encode
 from tidings.api.call import Call, moment_ms
 from tidings.api.etags import etag_header, precondition
 from tidings.api.pagination import read_page
-from tidings.api.wire.base import data_object
+from tidings.api.wire.base import TenantBody, data_object
 from tidings.api.wire.deliveries import (
     BegunReplay,
     ReplaySubscriptionRequest,
@@ -158,28 +158,28 @@ async def delete(call: Call, query: TenantQuery) -> Answer[None]:
     return NOTHING
 
 
-async def pause(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+async def pause(call: Call, query: TenantQuery, body: TenantBody) -> Answer[WebhookSubscription]:
     """Hold deliveries back. New events still create deliveries, which wait."""
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     verb, by = call.services.subscriptions.pause, call.principal.key_id
     return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
-async def resume(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+async def resume(call: Call, query: TenantQuery, body: TenantBody) -> Answer[WebhookSubscription]:
     """Send again, and forget the endpoint's failures."""
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     verb, by = call.services.subscriptions.resume, call.principal.key_id
     return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
-async def disable(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+async def disable(call: Call, query: TenantQuery, body: TenantBody) -> Answer[WebhookSubscription]:
     """Switch a subscription off. Its unfinished deliveries become dead letters."""
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     verb, by = call.services.subscriptions.disable, call.principal.key_id
     return _answer(await verb(tenant_id, call.path_id, by=by))
 
 
-async def verify(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
+async def verify(call: Call, query: TenantQuery, body: TenantBody) -> Answer[WebhookSubscription]:
     """Have the endpoint prove that it wants events: the subscription is active then.
 
     A signed event `tidings.verification` is sent to the callback URL. Its `data.challenge` must
@@ -187,7 +187,7 @@ async def verify(call: Call, query: TenantQuery) -> Answer[WebhookSubscription]:
     whole text. If it does not, nothing changes and the problem's `errorClass` says why. What is
     proven already is not asked again.
     """
-    tenant_id = call.tenant(query)
+    tenant_id = call.tenant(query, body)
     verb, by = call.services.trials.verify, call.principal.key_id
     return _answer(await verb(tenant_id, call.path_id, by=by))
 
