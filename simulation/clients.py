@@ -8,6 +8,7 @@ import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -15,8 +16,10 @@ import msgspec
 from simulation import facts
 from simulation.calls import Calls
 from simulation.plan import HOUR, Plan
+from simulation.process import Process
 from simulation.workload import SubscriptionKind, an_event_type, publication_of
 from tidings.core.delivery import DeliveryStatus
+from tidings.core.refusals import Unavailable
 from tidings.core.subscription import Subscription
 from tidings.operations.access import DEVELOPER
 from tidings.operations.publish import Publication
@@ -106,12 +109,21 @@ class Clients:
 
     async def _publish(self, events: list[Publication]) -> None:
         self.published += events
-        await self._calls.until_told(
-            "publish",
-            events[0].tenant_id,
-            lambda process: process.publisher.publish(events),
-            events=events,
-        )
+        left = events
+        while left:
+            call = await self._calls.until_told(
+                "publish",
+                events[0].tenant_id,
+                partial(_publish_in, events=left),
+                events=left,
+            )
+            # Of a batch, each item stands by itself: what could not be stored is repeated.
+            answers = call.answer or []
+            left = [
+                one
+                for one, answer in zip(left, answers, strict=False)
+                if isinstance(answer, Unavailable)
+            ]
         if self._draws.random() < 0.1:
             # A publisher that is not sure asks again.
             await asyncio.sleep(self._draws.uniform(0, 600))
@@ -353,6 +365,10 @@ class Clients:
             lambda process: process.tenants.erase(DEVELOPER, tenant_id),
         )
         await self._subscribe(tenant_id)
+
+
+async def _publish_in(process: Process, events: list[Publication]) -> Any:
+    return await process.publisher.publish(events)
 
 
 def _remembered(subscription: Subscription) -> bytes:
