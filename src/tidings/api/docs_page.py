@@ -18,9 +18,7 @@ pre { overflow: auto; padding: .75rem; border: 1px solid #8885; border-radius: 6
 section { border-top: 1px solid #8885; padding: .5rem 0; }
 h3 code { font-size: 1rem; }
 th, td { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
-.later { opacity: .6; }
 """
-_FIRST_REFUSAL: Final = "400"
 
 
 def docs_page(document: Object) -> bytes:
@@ -45,9 +43,7 @@ def docs_page(document: Object) -> bytes:
 
 
 def _operation(title: str, operation: Object) -> Iterator[str]:
-    is_built = any(status < _FIRST_REFUSAL for status in operation["responses"])
-    mark = "" if is_built else " class=later"
-    yield f"<section id={operation['operationId']}{mark}><h3><code>{escape(title)}</code></h3>"
+    yield f"<section id={operation['operationId']}><h3><code>{escape(title)}</code></h3>"
     yield f"<p>{escape(operation['summary'])}. {escape(operation.get('description', ''))}</p>"
     for requirement in operation["security"]:
         for roles in requirement.values():

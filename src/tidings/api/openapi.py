@@ -182,9 +182,7 @@ def _request_body(route: Route, schemas: _Schemas) -> Object:
 
 
 def _responses(route: Route, schemas: _Schemas) -> Object:
-    responses: Object = {}
-    if route.is_built:
-        responses[str(route.status)] = _success(route, schemas)
+    responses: Object = {str(route.status): _success(route, schemas)}
     if route.may_create:
         responses["201"] = _success(route, schemas) | {"description": "It is new."}
     by_status = sorted(route.refusals, key=status_of)

@@ -31,7 +31,6 @@ from tidings.core.refusals import (
 )
 from tidings.operations.access import Scope
 
-_FIRST_REFUSAL: Final = 400
 _CREATED: Final = 201
 _JSON: Final = "application/json"
 _FORMS: Final[Mapping[type, str]] = {EventStream: "text/event-stream", bytes: "text/plain"}
@@ -58,11 +57,6 @@ class Route:
     refuses: tuple[type[Refusal], ...] = ()
     is_signable: bool = False
     may_create: bool = False
-
-    @property
-    def is_built(self) -> bool:
-        """Whether it ever succeeds; what is not built yet is documented all the same."""
-        return self.status < _FIRST_REFUSAL
 
     @cached_property
     def query_type(self) -> type[msgspec.Struct]:
@@ -98,7 +92,7 @@ class Route:
         found: list[Kind] = [ValidationFailed, *self.refuses]
         if self.scope is not None:
             found += [Unauthorized, MissingScope, WrongTenant, NotAcceptable, RateLimited]
-        if "{" in self.path and self.is_built:
+        if "{" in self.path:
             found.append(NotFound)
         if self.body_type is not None:
             found += [MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType]

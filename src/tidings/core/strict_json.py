@@ -112,7 +112,10 @@ def _check_outermost_names(body: bytes) -> bool:
 def _what(fault: Exception) -> str:
     """What is wrong, in words that repeat nothing of the body."""
     text = str(fault).split(" - at ", 1)[0]
-    return f"{text[:1].lower()}{text[1:]}" if text else "the body is no JSON"
+    is_word = text[1:2].islower()
+    return (
+        f"{text[:1].lower() if is_word else text[:1]}{text[1:]}" if text else "the body is no JSON"
+    )
 
 
 def _unique(members: Sequence[tuple[str, Any]]) -> None:
