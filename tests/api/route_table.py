@@ -22,7 +22,8 @@ class Row(NamedTuple):
 
 
 ALL_STATUSES: Final = "422 500 503"
-KEY_STATUSES: Final = "401 403 406 429"
+KEY_STATUSES: Final = "401 403 429"
+JSON_STATUSES: Final = "406"
 BODY_STATUSES: Final = "400 408 413 415"
 
 _PAGE: Final = "limit cursor tenantId "

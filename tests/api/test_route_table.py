@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.api.route_table import ALL_STATUSES, BODY_STATUSES, KEY_STATUSES, TABLE, Row
+from tests.api.route_table import (
+    ALL_STATUSES,
+    BODY_STATUSES,
+    JSON_STATUSES,
+    KEY_STATUSES,
+    TABLE,
+    Row,
+)
 from tidings.api.openapi import openapi_document
 from tidings.api.routes import ROUTES
 from tidings.api.services import ApiSettings
@@ -53,6 +60,8 @@ def _statuses(row: Row) -> set[str]:
     statuses = f"{row.statuses} {ALL_STATUSES}"
     if row.scope is not None:
         statuses += f" {KEY_STATUSES}"
+        if "204" not in row.statuses and row.path not in ("/metrics", "/events/stream"):
+            statuses += f" {JSON_STATUSES}"
     if row.body:
         statuses += f" {BODY_STATUSES}"
     return set(statuses.split())

@@ -20,7 +20,7 @@ from tidings.api.call import Call
 from tidings.api.documentation import Documentation
 from tidings.api.event_stream import EventStream
 from tidings.api.faults import fault_of
-from tidings.api.negotiation import is_acceptable
+from tidings.api.negotiation import takes_json
 from tidings.api.problems import HttpFault, InternalError, NotAcceptable, Problems
 from tidings.api.route import Route
 from tidings.api.services import Services
@@ -61,8 +61,8 @@ class Operation:
             principal = self._authenticator.principal(headers)
             principal.require(route.scope)
             accept = headers.get(b"accept", _ANYTHING)
-            if accept != _ANYTHING and not is_acceptable(accept, route.media_type):
-                raise NotAcceptable(f"this is answered as {route.media_type}")
+            if accept != _ANYTHING and route.gives_json and not takes_json(accept):
+                raise NotAcceptable("this is answered as application/json")
         given: dict[str, Any] = {}
         if self._wants_query or query_string:
             query = decoded_query(query_string, route.query_type)

@@ -4,16 +4,15 @@ from functools import lru_cache
 from typing import Final
 
 _CACHED: Final = 256
-_ALSO: Final = {"application/json": ("application/problem+json",)}
+_OURS: Final = ("application/json", "application/problem+json")
 
 
 @lru_cache(maxsize=_CACHED)
-def is_acceptable(accept: bytes, media_type: str) -> bool:
-    """Whether an `Accept` header lets us answer in this form. An empty one takes everything.
+def takes_json(accept: bytes) -> bool:
+    """Whether an `Accept` header lets us answer in JSON. An empty one takes everything.
 
     Of weights only zero counts, which refuses; what cannot be read as a range is passed over.
     """
-    wanted = (media_type, *_ALSO.get(media_type, ()))
     weights: dict[str, bool] = {}
     for part in accept.decode("latin-1").lower().split(","):
         media_range, *parameters = (piece.strip() for piece in part.split(";"))
@@ -21,7 +20,7 @@ def is_acceptable(accept: bytes, media_type: str) -> bool:
             weights[media_range] = not any(_is_zero(one) for one in parameters)
     if not weights:
         return True
-    return any(_weight(weights, one) for one in wanted)
+    return any(_weight(weights, one) for one in _OURS)
 
 
 def _weight(weights: dict[str, bool], media_type: str) -> bool:

@@ -4,7 +4,7 @@ What its endpoint takes and gives is read from the endpoint's own signature: a p
 parameter `body`, and the content of its `Answer`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, get_args, get_type_hints
@@ -32,8 +32,7 @@ from tidings.core.refusals import (
 from tidings.operations.access import Scope
 
 _CREATED: Final = 201
-_JSON: Final = "application/json"
-_FORMS: Final[Mapping[type, str]] = {EventStream: "text/event-stream", bytes: "text/plain"}
+_OTHER_FORMS: Final = (EventStream, bytes, None)
 Endpoint = Callable[..., Awaitable[Answer[Any]]]
 
 
@@ -76,10 +75,9 @@ class Route:
         return None if content is type(None) else content
 
     @cached_property
-    def media_type(self) -> str:
-        """The form of its answers."""
-        content = self.content_type
-        return _FORMS.get(content, _JSON) if isinstance(content, type) else _JSON
+    def gives_json(self) -> bool:
+        """Whether its answers hold JSON, which a client may not be willing to read."""
+        return self.content_type not in _OTHER_FORMS
 
     @cached_property
     def parameters(self) -> frozenset[str]:
@@ -91,7 +89,9 @@ class Route:
         """Every no that the route may answer."""
         found: list[Kind] = [ValidationFailed, *self.refuses]
         if self.scope is not None:
-            found += [Unauthorized, MissingScope, WrongTenant, NotAcceptable, RateLimited]
+            found += [Unauthorized, MissingScope, WrongTenant, RateLimited]
+            if self.gives_json:
+                found.append(NotAcceptable)
         if "{" in self.path:
             found.append(NotFound)
         if self.body_type is not None:
