@@ -29,20 +29,11 @@ def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ENDPOINT_WINDOW_ROWS_MAX", 4)
 
 
-def tell_all(world: SchedulerWorld) -> None:
-    world.tell(len(world.untold))
-
-
-def carry_out_all(world: SchedulerWorld) -> None:
-    while world.under_way:
-        world.carry_out(0)
-
-
 def test_a_backlog_that_somebody_ended_is_not_looked_for_again_and_again() -> None:
     world = SchedulerWorld()
     world.subscribe("ended", retry_policy=LONG)
     rows = world.publish("ended", 3 * ENDPOINT_WINDOW_ROWS_MAX)
-    tell_all(world)
+    world.tell_all()
     world.end(rows)
     world.flow(OK)
     assert world.table.rows == {}
@@ -71,15 +62,15 @@ def test_a_manual_retry_before_the_first_try_is_not_lost_when_it_fails_meanwhile
     world = SchedulerWorld()
     world.subscribe("held", retry_policy=SOON)
     (row,) = world.publish("held")
-    tell_all(world)
+    world.tell_all()
     world.retry(row.seq)
-    tell_all(world)
+    world.tell_all()
     (send,) = world.step()
     assert send.delivery.is_manual
     world.answer(send.delivery.seq, REFUSED)
     world.change("held", change)
     world.record()
-    tell_all(world)
+    world.tell_all()
     world.change("held", Change.RESUME)
     world.drain(OK)
     assert world.table.rows == {}
@@ -92,7 +83,7 @@ def test_a_page_that_was_asked_for_before_a_resume_leaves_no_gap(small_window: N
     world.flow(None)
     world.answer(1, OK)
     world.record()
-    tell_all(world)
+    world.tell_all()
     world.step()
     (index,) = [
         index for index, one in enumerate(world.under_way) if isinstance(one.command, ReadPage)
@@ -100,7 +91,7 @@ def test_a_page_that_was_asked_for_before_a_resume_leaves_no_gap(small_window: N
     world.carry_out(index)
     for change in (Change.DISABLE, Change.RESUME):
         world.change("one", change)
-    tell_all(world)
+    world.tell_all()
     world.carry_out(index)
     world.drain(OK)
     assert world.table.rows == {}
@@ -111,15 +102,15 @@ def test_a_manual_retry_that_waits_for_a_slot_outlives_a_pause() -> None:
     for name in ("busy", "one"):
         world.subscribe(name)
         world.publish(name)
-    tell_all(world)
+    world.tell_all()
     (busy,) = world.step()
     (row,) = [row for row in world.table.rows.values() if row.seq != busy.delivery.seq]
     world.retry(row.seq)
-    tell_all(world)
+    world.tell_all()
     assert world.step() == []
-    carry_out_all(world)
+    world.carry_out_all()
     world.change(row.subscription_id, Change.PAUSE)
-    tell_all(world)
+    world.tell_all()
     world.flow(OK)
     world.change(row.subscription_id, Change.RESUME)
     world.drain(OK)
@@ -132,7 +123,7 @@ def test_all_retries_that_found_no_place_go_in_the_end(small_window: None) -> No
     world.publish("one", 30)
     world.flow(ERROR)
     world.change("one", Change.PAUSE)
-    tell_all(world)
+    world.tell_all()
     world.now_ms += 60_000
     world.flow(OK)
     world.change("one", Change.RESUME)
@@ -148,7 +139,7 @@ def test_due_rows_that_are_all_on_their_way_are_not_read_in_circles(small_window
     world.publish("one", 20)
     world.flow(REFUSED)
     world.change("one", Change.PAUSE)
-    tell_all(world)
+    world.tell_all()
     world.now_ms += 60_000
     world.flow(OK)
     world.change("one", Change.RESUME)
@@ -165,13 +156,13 @@ def test_due_rows_that_are_all_on_their_way_are_not_read_in_circles(small_window
 def test_a_row_that_was_read_before_its_arrival_is_told_goes_once() -> None:
     world = SchedulerWorld()
     world.subscribe("one")
-    tell_all(world)
+    world.tell_all()
     (row,) = world.publish("one")
     world.table.ask_for_attempt(row.seq, world.now_ms)
     world.step()
-    carry_out_all(world)
+    world.carry_out_all()
     assert [send.delivery.seq for send in world.step()] == [row.seq]
-    tell_all(world)
+    world.tell_all()
     assert world.step() == []
     assert world.drain(OK) == []
 
@@ -180,10 +171,10 @@ def test_a_manual_retry_of_what_has_just_been_sent_makes_no_second_request() -> 
     world = SchedulerWorld()
     world.subscribe("one", retry_policy=LONG)
     (row,) = world.publish("one")
-    tell_all(world)
+    world.tell_all()
     world.retry(row.seq)
     assert [send.delivery.seq for send in world.step()] == [row.seq]
-    tell_all(world)
+    world.tell_all()
     assert world.step() == []
 
 
@@ -197,7 +188,7 @@ def test_a_resume_calls_an_open_endpoint_at_once() -> None:
     assert world.scheduler.health_of("down").is_open
     for change in (Change.PAUSE, Change.RESUME):
         world.change("down", change)
-    tell_all(world)
+    world.tell_all()
     assert not world.scheduler.health_of("down").is_open
     world.publish("down")
     assert world.flow(OK)
@@ -221,7 +212,7 @@ def test_requests_on_their_way_when_an_endpoint_opens_are_no_failed_probes() -> 
     world.flow(REFUSED)
     world.now_ms += HEALTH_OPENS_AFTER_MS
     world.publish("down", 30)
-    tell_all(world)
+    world.tell_all()
     assert len(world.step()) == FAILING_SLOTS_MAX
     for seq in list(world.in_flight):
         world.answer(seq, REFUSED)
@@ -276,7 +267,7 @@ def test_a_result_outlives_an_endpoint_that_is_forgotten(is_lost: bool) -> None:
     world = SchedulerWorld()
     world.subscribe("seldom", retry_policy=SOON)
     first, second = world.publish("seldom", 2)
-    tell_all(world)
+    world.tell_all()
     world.step()
     world.answer(first.seq, OK)
     world.step()
@@ -284,7 +275,7 @@ def test_a_result_outlives_an_endpoint_that_is_forgotten(is_lost: bool) -> None:
     world.scheduler.forget_idle(keep=0)
     if is_lost:
         world.record()
-        tell_all(world)
+        world.tell_all()
         world.lose()
     world.drain(OK)
     assert world.table.rows == {}
@@ -294,14 +285,14 @@ def test_a_deleted_subscription_waits_for_results_that_are_not_recorded() -> Non
     world = SchedulerWorld()
     world.subscribe("gone", retry_policy=LONG)
     (row,) = world.publish("gone")
-    tell_all(world)
+    world.tell_all()
     world.step()
     world.answer(row.seq, ERROR)
     world.change("gone", Change.DELETE)
-    tell_all(world)
+    world.tell_all()
     world.step()
-    carry_out_all(world)
-    tell_all(world)
+    world.carry_out_all()
+    world.tell_all()
     world.flow(OK)
     assert world.table.rows == {}
     assert world.scheduler.subscription("gone") is None
@@ -317,13 +308,13 @@ def test_what_the_store_could_not_do_is_asked_for_again(kind: type) -> None:
     world.restart()
     if kind is Settle:
         world.change("one", Change.DISABLE)
-        tell_all(world)
+        world.tell_all()
     elif kind is ReadDueOfSubscription:
         world.change("one", Change.PAUSE)
-        tell_all(world)
+        world.tell_all()
         world.flow(OK)
         world.change("one", Change.RESUME)
-        tell_all(world)
+        world.tell_all()
     world.step()
     (index,) = [i for i, one in enumerate(world.under_way) if isinstance(one.command, kind)]
     world.fail(index)
@@ -337,7 +328,7 @@ def test_rows_of_a_subscription_that_nobody_told_of_wait_until_it_is_loaded() ->
     world.subscribe("stranger", retry_policy=SOON)
     world.publish("stranger", 3)
     world.untold.popleft()
-    tell_all(world)
+    world.tell_all()
     assert world.step() == []
     loads = [one for one in world.under_way if isinstance(one.command, LoadSubscription)]
     assert len(loads) == 1
@@ -353,7 +344,7 @@ def test_retries_of_a_subscription_that_nobody_told_of_go_in_time(waits_ms: int)
     world.untold.clear()
     world.table.ask_for_attempt(row.seq, world.now_ms + 50_000)
     world.step()
-    carry_out_all(world)
+    world.carry_out_all()
     world.step()
     (load,) = [one for one in world.under_way if isinstance(one.command, LoadSubscription)]
     world.now_ms += waits_ms
@@ -369,9 +360,9 @@ def test_retries_of_a_subscription_that_nobody_told_of_go_in_time(waits_ms: int)
 def test_a_subscription_that_was_loaded_before_a_change_does_not_undo_it() -> None:
     world = SchedulerWorld()
     before = world.subscribe("one")
-    tell_all(world)
+    world.tell_all()
     world.change("one", Change.PAUSE)
-    tell_all(world)
+    world.tell_all()
     world.scheduler.subscription_changed(before, world.now_ms)
     world.publish("one")
     assert world.flow(OK) == []
@@ -381,7 +372,7 @@ def test_a_full_window_of_rows_that_are_all_in_memory_is_not_read_in_circles() -
     world = SchedulerWorld()
     world.subscribe("one", retry_policy=SOON, rate_limit_per_second=0.1)
     world.publish("one", ENDPOINT_WINDOW_ROWS_MAX)
-    tell_all(world)
+    world.tell_all()
     for row in list(world.table.rows.values()):
         world.table.ask_for_attempt(row.seq, world.now_ms)
     world.restart()

@@ -17,29 +17,20 @@ def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ENDPOINT_WINDOW_ROWS_MAX", 4)
 
 
-def tell_all(world: SchedulerWorld) -> None:
-    world.tell(len(world.untold))
-
-
-def carry_out_all(world: SchedulerWorld) -> None:
-    while world.under_way:
-        world.carry_out(0)
-
-
 def test_a_lane_stays_taken_through_disabling_and_resuming() -> None:
     world = SchedulerWorld()
     world.subscribe("ordered", ordering_enabled=True, retry_policy=LONG)
     (head,) = world.publish("ordered", 1, ordering_key="k")
-    tell_all(world)
+    world.tell_all()
     assert [send.delivery.seq for send in world.step()] == [head.seq]
-    carry_out_all(world)
+    world.carry_out_all()
     for change in (Change.DISABLE, Change.RESUME):
         world.change("ordered", change)
-        tell_all(world)
+        world.tell_all()
     assert world.step() == []
-    carry_out_all(world)
+    world.carry_out_all()
     world.publish("ordered", 1, ordering_key="k")
-    tell_all(world)
+    world.tell_all()
     assert world.step() == []
     world.answer(head.seq, OK)
     assert len(world.flow(OK)) == 1
@@ -76,10 +67,10 @@ def test_lanes_of_rows_that_were_let_go_are_free_for_those_that_are_read(
     world.change("ordered", Change.PAUSE)
     for number in range(3):
         world.publish("ordered", 1, ordering_key=f"k{number}")
-    tell_all(world)
+    world.tell_all()
     for change in (Change.DISABLE, Change.RESUME):
         world.change("ordered", change)
-    tell_all(world)
+    world.tell_all()
     assert len(world.drain(OK)) == 3
 
 
@@ -110,14 +101,14 @@ def test_a_head_that_is_cancelled_on_its_way_is_not_overtaken() -> None:
     world = SchedulerWorld()
     world.subscribe("ordered", ordering_enabled=True)
     head, follower = world.publish("ordered", 2, ordering_key="key")
-    tell_all(world)
+    world.tell_all()
     world.step()
     world.end([head])
-    tell_all(world)
+    world.tell_all()
     assert world.step() == []
     world.answer(head.seq)
     world.record()
-    tell_all(world)
+    world.tell_all()
     assert [send.delivery.seq for send in world.step()] == [follower.seq]
 
 
@@ -125,17 +116,17 @@ def test_a_send_that_waited_for_its_body_goes_by_what_holds_then() -> None:
     world = SchedulerWorld()
     world.subscribe("one")
     (row,) = world.publish("one")
-    tell_all(world)
+    world.tell_all()
     (send,) = world.step()
     world.patch("one", callback_url="https://elsewhere.example.com/in")
-    tell_all(world)
+    world.tell_all()
     wanted = world.scheduler.still_wanted(send, world.now_ms)
     assert wanted is not None
     assert wanted.callback_url == "https://elsewhere.example.com/in"
     world.change("one", Change.PAUSE)
-    tell_all(world)
+    world.tell_all()
     assert world.scheduler.still_wanted(send, world.now_ms) is None
     world.change("one", Change.RESUME)
     world.end([row])
-    tell_all(world)
+    world.tell_all()
     assert world.scheduler.still_wanted(send, world.now_ms) is None

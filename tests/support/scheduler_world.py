@@ -177,6 +177,15 @@ class SchedulerWorld:
         for _ in range(min(count, len(self.untold))):
             self.untold.popleft()()
 
+    def tell_all(self) -> None:
+        """Tell the scheduler of every commit that it has not heard of."""
+        self.tell(len(self.untold))
+
+    def carry_out_all(self) -> None:
+        """Carry out what it asked for, and what it asks for by that."""
+        while self.under_way:
+            self.carry_out(0)
+
     def carry_out(self, index: int) -> None:
         """Take a command one step further: a read looks at the table, and later is handed over."""
         one = self.under_way[index]
