@@ -43,11 +43,10 @@ from tidings.operations.trials import Trials
 from tidings.ports.store import StoreFull, StoreUnavailable
 from tidings.settings import Settings
 from tidings.storage.sealing import KEY_BYTES, Sealer
+from tidings.storage.sql.store import SqlStore, WrongKey
 from tidings.storage.sqlite import (
     DatabaseInUse,
     DatabaseTooNew,
-    SqliteStore,
-    WrongKey,
     open_store,
 )
 from tidings.storage.sqlite.reencryption import key_fits
@@ -197,7 +196,7 @@ def _api_settings(settings: Settings, key: bytes, *, is_dev: bool) -> ApiSetting
 
 
 def _begin_streams(
-    store: SqliteStore, access: Access, engine: Engine, rest: AsyncExitStack
+    store: SqlStore, access: Access, engine: Engine, rest: AsyncExitStack
 ) -> EventStreams:
     """Let people listen, until everything comes to rest."""
     streams = EventStreams(store, access)
@@ -267,7 +266,7 @@ def _encryption_key(settings: Settings, chance: SystemChance) -> bytes:
     return read_or_make_key(path, lambda: chance.key_bytes(KEY_BYTES))
 
 
-async def _open_store(settings: Settings, key: bytes, chance: SystemChance) -> SqliteStore:
+async def _open_store(settings: Settings, key: bytes, chance: SystemChance) -> SqlStore:
     return await open_store(
         settings.database_path,
         sealer=Sealer(key),
@@ -337,7 +336,7 @@ async def _letting_in(access: Access) -> AsyncIterator[None]:
             await access.note_uses()
 
 
-async def _reasons_not_ready(store: SqliteStore) -> list[str]:
+async def _reasons_not_ready(store: SqlStore) -> list[str]:
     try:
         await store.check()
     except StoreFull as fault:

@@ -8,7 +8,8 @@ from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.ports.clock import Chance
 from tidings.ports.store import Store
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite import SqliteStore, open_store
+from tidings.storage.sql.store import SqlStore
+from tidings.storage.sqlite import open_store
 from tidings.system import SystemChance
 
 SEALING_KEY = b"k" * 32
@@ -21,7 +22,7 @@ StoreOpener = Callable[[Path], AbstractAsyncContextManager[Store]]
 @asynccontextmanager
 async def open_sqlite_store(
     folder: Path, *, chance: Chance | None = None, sealing_key: bytes = SEALING_KEY
-) -> AsyncIterator[SqliteStore]:
+) -> AsyncIterator[SqlStore]:
     """The SQLite store in a folder. Opened again, it holds what it held before."""
     store = await open_store(
         folder / DATABASE_NAME,

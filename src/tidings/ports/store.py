@@ -111,6 +111,17 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     event_types: Sequence[CataloguedType] = ()
     forgotten_event_types: Sequence[tuple[str, str]] = ()
 
+    @property
+    def has_configuration(self) -> bool:
+        """Whether the configuration has changed."""
+        return bool(
+            self.subscriptions
+            or self.keys
+            or self.revoked_key_ids
+            or self.event_types
+            or self.forgotten_event_types
+        )
+
 
 LifecycleData = Callable[[LifecycleFact], bytes]
 """Writes the `data` of a lifecycle event, a JSON object. Pure: it runs inside transactions."""

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
-import apsw
-
 from tidings.core import limits
 from tidings.core.delivery import Delivery
-from tidings.storage.sqlite.statements import fetch_one
+from tidings.storage.sql.database import Database, fetch_one
 
 
 class Backlog:
@@ -17,7 +15,7 @@ class Backlog:
     from the table.
     """
 
-    def __init__(self, db: apsw.Connection) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
         self._counts: dict[str, int] = {}
         self._touched: set[str] = set()

@@ -3,21 +3,19 @@
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-import apsw
-
 from tidings.core import limits
 from tidings.ports.clock import Chance
 from tidings.ports.store import StoreFull
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite.access import Readers, Writer
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.access import Read, Readers, Writer
+from tidings.storage.sql.transaction import Transaction
 
 T = TypeVar("T")
 
 NEARLY_FULL: Final = "the disk is nearly full"
 
 
-class SqliteBase:
+class SqlBase:
     """Access to one open database.
 
     `free_bytes` answers how much room there is on its disk, and `let_go` is called at the end.
@@ -44,7 +42,7 @@ class SqliteBase:
         """Run a write and answer once it is durable."""
         return await self.writer.run(write)
 
-    async def read(self, read: Callable[[apsw.Connection], T]) -> T:
+    async def read(self, read: Read[T]) -> T:
         """Run a read on one snapshot."""
         return await self.readers.run(read)
 

@@ -6,30 +6,30 @@ finds little among much holds the writer up no longer than any other.
 
 from typing import Any, Final
 
-import apsw
 import msgspec
 
+from tidings.core.content_filter import EventData
+from tidings.core.filter_grammar import content_filter
 from tidings.core.grammar import OPERATOR
 from tidings.core.identifier import lowest_id, lowest_seq
 from tidings.ports.records import ReplayScope
-from tidings.storage.sqlite.connection import Rows
-from tidings.storage.sqlite.rounds import FINISHED_SELECT, TAKES_EVENTS
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
+from tidings.storage.sql.database import Database, Rows, fetch_all, fetch_one, given
+from tidings.storage.sql.rounds import FINISHED_SELECT, TAKES_EVENTS
 
 _TIME_MAX_MS: Final = 1 << 42
 
-# What is cheap to tell comes first: a content filter has to read the body.
+# A content filter is asked afterwards, because only Python knows what it says.
 _MISSED: Final = (
-    "SELECT e.seq, e.ordering_key, length(e.body)"
+    "SELECT e.seq, e.ordering_key, length(e.body), s.content_filter,"
+    " CASE WHEN s.content_filter IS NULL THEN NULL ELSE e.body END"
     " FROM event e CROSS JOIN subscription s ON s.subscription_id = ? AND s.tenant_id = ?"
     f" WHERE e.seq >= ? AND e.seq <= ? AND {TAKES_EVENTS}"
     " AND matches(?, e.event_type) AND matches(s.event_type, e.event_type)"
-    " AND e.about IS NOT s.subscription_id AND length(e.body) > 0"
+    " AND e.about IS DISTINCT FROM s.subscription_id AND length(e.body) > 0"
     " AND NOT EXISTS (SELECT 1 FROM delivery d"
     "  WHERE d.event_seq = e.seq AND d.subscription_id = s.subscription_id)"
     " AND NOT EXISTS (SELECT 1 FROM finished_delivery d"
     "  WHERE d.event_seq = e.seq AND d.subscription_id = s.subscription_id)"
-    " AND passes(s.content_filter, e.body)"
 )
 
 
@@ -52,31 +52,31 @@ class Bounds(msgspec.Struct, frozen=True):
     created_at_ms: int | None = None
 
 
-def next_step(db: apsw.Connection, scope: ReplayScope, cursor: str, bounds: Bounds) -> Step:
+def next_step(db: Database, scope: ReplayScope, cursor: str, bounds: Bounds) -> Step:
     """What comes behind the cursor, which is empty at the beginning."""
     if scope.only == "missed":
         return _missed_step(db, scope, cursor, bounds)
     return _finished_step(db, scope, cursor, bounds)
 
 
-def _missed_step(db: apsw.Connection, scope: ReplayScope, cursor: str, bounds: Bounds) -> Step:
+def _missed_step(db: Database, scope: ReplayScope, cursor: str, bounds: Bounds) -> Step:
     first = max(lowest_seq(scope.since_ms or 0), int(cursor or 0) + 1)
     until_ms = _TIME_MAX_MS if scope.until_ms is None else scope.until_ms
     if bounds.created_at_ms is not None:
         until_ms = min(until_ms, bounds.created_at_ms + 1)
     # To the operator come events of all tenants.
     owner, owners = (
-        ("1", []) if scope.tenant_id == OPERATOR else ("tenant_id = ?", [scope.tenant_id])
+        ("TRUE", []) if scope.tenant_id == OPERATOR else ("tenant_id = ?", [scope.tenant_id])
     )
     count, last = fetch_one(
         db,
         f"SELECT count(*), max(seq) FROM (SELECT seq FROM event WHERE {owner}"
-        " AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?)",
+        " AND seq >= ? AND seq < ? ORDER BY seq LIMIT ?) AS looked_at",
         (*owners, first, lowest_seq(until_ms), bounds.looked_max),
     )
     if not count:
         return Step([], cursor, is_last=True)
-    rows = fetch_all(
+    missed = fetch_all(
         db,
         f"{_MISSED} AND {'e.' if owners else ''}{owner} ORDER BY e.seq LIMIT ?",
         (
@@ -89,17 +89,23 @@ def _missed_step(db: apsw.Connection, scope: ReplayScope, cursor: str, bounds: B
             bounds.rows_max,
         ),
     )
-    if len(rows) >= bounds.rows_max:
-        return Step(rows, str(rows[-1][0]), is_last=False)
+    rows = [row[:3] for row in missed if _passes(row[3], row[4])]
+    if len(missed) >= bounds.rows_max:
+        return Step(rows, str(missed[-1][0]), is_last=False)
     return Step(rows, str(last), is_last=count < bounds.looked_max)
 
 
-def _finished_step(db: apsw.Connection, scope: ReplayScope, cursor: str, bounds: Bounds) -> Step:
+def _passes(wanted: str | None, body: bytes) -> bool:
+    """Whether a content filter lets an event through; no filter lets through everything."""
+    return wanted is None or EventData(body, is_body=True).passes(content_filter(wanted))
+
+
+def _finished_step(db: Database, scope: ReplayScope, cursor: str, bounds: Bounds) -> Step:
     where, bindings = _range(scope, cursor)
     count, last = fetch_one(
         db,
         "SELECT count(*), max(delivery_id) FROM (SELECT d.delivery_id FROM finished_delivery d"
-        f" WHERE {where} ORDER BY d.delivery_id LIMIT ?)",
+        f" WHERE {where} ORDER BY d.delivery_id LIMIT ?) AS looked_at",
         (*bindings, bounds.looked_max),
     )
     if not count:
@@ -121,19 +127,15 @@ def _finished_step(db: apsw.Connection, scope: ReplayScope, cursor: str, bounds:
 
 def _range(scope: ReplayScope, cursor: str) -> tuple[str, list[Any]]:
     """The deliveries behind the cursor, in the words of the narrowest index."""
-    conditions = ["d.status = 'dead_lettered'"] if scope.only == "dead" else []
-    bindings: list[Any] = []
     since = None if scope.since_ms is None else lowest_id("dlv", scope.since_ms)
     until = None if scope.until_ms is None else lowest_id("dlv", scope.until_ms)
     is_wide = scope.subscription_id is None
-    for condition, value in (
+    where, bindings = given(
         ("d.tenant_id = ?", scope.tenant_id if is_wide else None),
         ("d.subscription_id = ?", scope.subscription_id),
         ("d.delivery_id >= ?", since),
         ("d.delivery_id < ?", until),
         ("d.delivery_id > ?", cursor),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            bindings.append(value)
-    return " AND ".join(conditions), bindings
+    )
+    # Written out, so that the index of dead letters can serve.
+    return (f"d.status = 'dead_lettered' AND {where}" if scope.only == "dead" else where), bindings

@@ -2,8 +2,8 @@
 
 from tidings.core.refusals import QuotaExceeded
 from tidings.core.subscription import Subscription
-from tidings.storage.sqlite.statements import fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.database import fetch_one
+from tidings.storage.sql.transaction import Transaction
 
 
 def check_room(tx: Transaction, tenant_id: str, quota: int) -> None:
@@ -28,7 +28,7 @@ def check_equals(tx: Transaction, subscription: Subscription, equal_max: int) ->
     others = fetch_one(
         tx.db,
         "SELECT count(*) FROM (SELECT 1 FROM subscription WHERE tenant_id = ? AND callback_url = ?"
-        " AND event_type = ? AND status <> 'deleted' AND subscription_id <> ? LIMIT ?)",
+        " AND event_type = ? AND status <> 'deleted' AND subscription_id <> ? LIMIT ?) AS counted",
         (
             subscription.tenant_id,
             subscription.callback_url,

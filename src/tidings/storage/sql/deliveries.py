@@ -4,7 +4,6 @@ import heapq
 from itertools import islice
 from typing import Any
 
-import apsw
 import msgspec
 
 from tidings.core.attempt import Attempt
@@ -22,20 +21,19 @@ from tidings.core.payload import Form
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status
 from tidings.ports.records import DeliveryFilter, DeliveryRecord
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.connection import Rows
-from tidings.storage.sqlite.endings import end_rows
-from tidings.storage.sqlite.rounds import begin_round, find_finished
-from tidings.storage.sqlite.rows import (
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import Database, Rows, fetch_all, fetch_one, given
+from tidings.storage.sql.endings import end_rows
+from tidings.storage.sql.rounds import begin_round, find_finished
+from tidings.storage.sql.rows import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
     Row,
     attempt_of,
     delivery_of,
 )
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.transaction import Transaction
 
 _PENDING_SELECT = (
     "SELECT d.delivery_id, d.tenant_id, d.subscription_id, e.event_id, e.event_type, 'pending',"
@@ -49,13 +47,13 @@ _FINISHED_SELECT = (
 )
 
 
-class SqliteDeliveries(SqliteBase):
+class SqlDeliveries(SqlBase):
     """The part of the store port that shows and changes single deliveries."""
 
     async def get_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
         """See `DeliveryStore`."""
 
-        def read(db: apsw.Connection) -> DeliveryRecord:
+        def read(db: Database) -> DeliveryRecord:
             for select in (_PENDING_SELECT, _FINISHED_SELECT):
                 row = fetch_one(
                     db,
@@ -73,7 +71,7 @@ class SqliteDeliveries(SqliteBase):
     ) -> list[DeliveryRecord]:
         """See `DeliveryStore`."""
 
-        def read(db: apsw.Connection) -> list[DeliveryRecord]:
+        def read(db: Database) -> list[DeliveryRecord]:
             is_wide = wanted.subscription_id is None and wanted.event_id is None
             if wanted.tenant_id is None and is_wide:
                 rows = _list_of_all_tenants(db, wanted, before, limit)
@@ -136,7 +134,8 @@ class SqliteDeliveries(SqliteBase):
             if pending is None:
                 finished = find_finished(tx.db, tenant_id, delivery_id)
                 raise InvalidState(f"the delivery is {finished.status} already")
-            end_rows(tx, [pending], ending_of(Turn.CANCELLED), now_ms)
+            if not end_rows(tx, [pending], ending_of(Turn.CANCELLED), now_ms):
+                raise InvalidState("the delivery has ended a moment ago")
             write_audit(tx, AuditRecord("delivery.cancelled", by, tenant_id, delivery_id), now_ms)
 
         await self.write(write)
@@ -169,7 +168,7 @@ def _record_of(row: Row) -> DeliveryRecord:
 
 
 def _list_of_all_tenants(
-    db: apsw.Connection, wanted: DeliveryFilter, before: str | None, limit: int
+    db: Database, wanted: DeliveryFilter, before: str | None, limit: int
 ) -> Rows:
     """The newest of each tenant, merged: every index begins with the tenant."""
     found: Rows = []
@@ -181,7 +180,7 @@ def _list_of_all_tenants(
 
 
 def _list(
-    db: apsw.Connection,
+    db: Database,
     wanted: DeliveryFilter,
     before: str | None,
     limit: int,
@@ -208,7 +207,7 @@ def _newest(one: Rows, other: Rows, limit: int) -> Rows:
     return list(islice(heapq.merge(one, other, key=lambda row: row[0], reverse=True), limit))
 
 
-def _event_seqs(db: apsw.Connection, tenant_id: str | None, event_id: str) -> list[int]:
+def _event_seqs(db: Database, tenant_id: str | None, event_id: str) -> list[int]:
     """The events of this id: one in a tenant, and any number in all of them."""
     sql = (
         "SELECT k.event_seq FROM tenant t CROSS JOIN event_key k ON k.tenant_id = t.tenant_id"
@@ -222,34 +221,29 @@ def _event_seqs(db: apsw.Connection, tenant_id: str | None, event_id: str) -> li
 
 
 def _conditions(
-    db: apsw.Connection, wanted: DeliveryFilter, before: str | None, above: str | None
+    db: Database, wanted: DeliveryFilter, before: str | None, above: str | None
 ) -> tuple[str, list[Any]]:
     """The WHERE clause for either table, naming columns so that the narrowest index serves."""
-    conditions = ["1"]
-    bindings: list[Any] = []
-    event_seqs = None
+    among, event_seqs = "TRUE", None
     if wanted.event_id is not None:
         event_seqs = _event_seqs(db, wanted.tenant_id, wanted.event_id)
-        conditions.append(f"d.event_seq IN ({','.join('?' * len(event_seqs))})")
-        bindings += event_seqs
+        # One id is one event, but for those who look at all tenants.
+        among = f"d.event_seq IN ({','.join(map(str, event_seqs)) or 'NULL'})"
     is_narrow = event_seqs is not None or wanted.subscription_id is not None
     since = None if wanted.since_ms is None else lowest_id("dlv", wanted.since_ms)
     until = None if wanted.until_ms is None else lowest_id("dlv", wanted.until_ms)
-    for condition, value in (
+    where, bindings = given(
         ("+d.tenant_id = ?" if is_narrow else "d.tenant_id = ?", wanted.tenant_id),
         ("d.subscription_id = ?", wanted.subscription_id),
         ("d.delivery_id < ?", before),
         ("d.delivery_id > ?", above),
         ("d.delivery_id >= ?", since),
         ("d.delivery_id < ?", until),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            bindings.append(value)
-    return " AND ".join(conditions), bindings
+    )
+    return f"{among} AND {where}", bindings
 
 
-def _find_pending(db: apsw.Connection, tenant_id: str, delivery_id: str) -> Delivery | None:
+def _find_pending(db: Database, tenant_id: str, delivery_id: str) -> Delivery | None:
     row = fetch_one(
         db,
         f"SELECT {DELIVERY_COLUMNS} FROM delivery WHERE tenant_id = ? AND delivery_id = ?",

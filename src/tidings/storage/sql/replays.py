@@ -13,14 +13,14 @@ from tidings.core.event import Event
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status, Subscription, takes_no_events
 from tidings.ports.records import Replay, ReplayScope
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.events import find_event, insert_deliveries, new_delivery
-from tidings.storage.sqlite.replay_steps import Bounds, Step, next_step
-from tidings.storage.sqlite.rounds import FINISHED_SELECT, begin_rounds, finished_of
-from tidings.storage.sqlite.rows import Row
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import fetch_all, fetch_one
+from tidings.storage.sql.events import find_event, insert_deliveries, new_delivery
+from tidings.storage.sql.replay_steps import Bounds, Step, next_step
+from tidings.storage.sql.rounds import FINISHED_SELECT, begin_rounds, finished_of
+from tidings.storage.sql.rows import Row
+from tidings.storage.sql.transaction import Transaction
 
 _REPLAY_COLUMNS = (
     "replay_id, tenant_id, only, subscription_id, patterns, since_ms, until_ms, total,"
@@ -31,7 +31,7 @@ _REPLAY_COLUMNS = (
 _COUNTED = Bounds(limits.REPLAY_ROWS_COUNTED_AT_ONCE, limits.REPLAY_ROWS_COUNTED_AT_ONCE)
 
 
-class SqliteReplays(SqliteBase):
+class SqlReplays(SqlBase):
     """The replay part of the store port."""
 
     async def replay_event(

@@ -2,14 +2,14 @@
 
 from tidings.core.delivery import Turn, ending_of
 from tidings.core.identifier import lowest_seq
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.endings import end_rows
-from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, delivery_of
-from tidings.storage.sqlite.statements import execute_many, fetch_all
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import fetch_all
+from tidings.storage.sql.endings import end_rows
+from tidings.storage.sql.rows import DELIVERY_COLUMNS, delivery_of
+from tidings.storage.sql.transaction import Transaction
 
 
-class SqliteRetention(SqliteBase):
+class SqlRetention(SqlBase):
     """The retention part of the store port."""
 
     async def expire_deliveries(self, *, accepted_before_ms: int, now_ms: int, limit: int) -> int:
@@ -43,23 +43,25 @@ class SqliteRetention(SqliteBase):
             if not events:
                 return 0
             seqs = [(event[0],) for event in events]
-            gone = execute_many(
-                db,
+            gone = db.execute_many(
                 "DELETE FROM finished_delivery WHERE event_seq IN (",
                 seqs,
                 ") RETURNING delivery_id",
+                types="i",
             )
-            execute_many(db, "DELETE FROM attempt WHERE delivery_id IN (", gone, ")")
+            db.execute_many("DELETE FROM attempt WHERE delivery_id IN (", gone, ")", types="t")
             keys = [
                 (tenant_id, key)
                 for _, tenant_id, event_id, event_key in events
                 for key in (event_id, event_key)
                 if key is not None
             ]
-            execute_many(db, "DELETE FROM event_key WHERE (tenant_id, event_key) IN (", keys, ")")
-            execute_many(db, "DELETE FROM event WHERE seq IN (", seqs, ")")
+            db.execute_many(
+                "DELETE FROM event_key WHERE (tenant_id, event_key) IN (", keys, ")", types="tt"
+            )
+            db.execute_many("DELETE FROM event WHERE seq IN (", seqs, ")", types="i")
             db.execute(
-                "UPDATE event_span SET deleted_seq = max(deleted_seq, ?) WHERE id = 1", seqs[-1]
+                "UPDATE event_span SET deleted_seq = ?1 WHERE id = 1 AND deleted_seq < ?1", seqs[-1]
             )
             return len(events)
 

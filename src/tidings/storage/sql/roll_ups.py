@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import apsw
 import msgspec
 
 from tidings.core import limits
@@ -12,10 +11,10 @@ from tidings.core.delivery import Delivery, DeliveryStatus, Ending
 from tidings.core.identifier import id_made_at_ms
 from tidings.core.roll_up import OUTCOMES, WHOLE_TENANT, Figures, RollUp, start_of
 from tidings.ports.records import Backlog, StatisticsRecord
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.rows import Row
-from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import Database, fetch_all, fetch_one, replacing
+from tidings.storage.sql.rows import Row
+from tidings.storage.sql.transaction import Transaction
 
 _COLUMNS: Final = (
     "tenant_id, subscription_id, start_ms, span_seconds, writer,"
@@ -23,11 +22,13 @@ _COLUMNS: Final = (
 )
 _KEY: Final = "(tenant_id, subscription_id, start_ms, span_seconds, writer)"
 _KEY_COLUMNS: Final = 5
+_KEY_TYPES: Final = "ttiii"
+_TYPES: Final = f"{_KEY_TYPES}iiiiiiib"
 _COUNTS: Final = _KEY_COLUMNS + len(OUTCOMES)
 _LATENCIES: Final = msgspec.msgpack.Decoder(dict[int, int])
 
 
-class SqliteRollUps(SqliteBase):
+class SqlRollUps(SqlBase):
     """The statistics part of the store port."""
 
     async def read_statistics(
@@ -35,7 +36,7 @@ class SqliteRollUps(SqliteBase):
     ) -> StatisticsRecord:
         """See `StatisticsStore`."""
 
-        def read(db: apsw.Connection) -> StatisticsRecord:
+        def read(db: Database) -> StatisticsRecord:
             rows = fetch_all(
                 db,
                 f"SELECT {_COLUMNS} FROM roll_up WHERE tenant_id = ? AND subscription_id = ?"
@@ -61,7 +62,9 @@ class SqliteRollUps(SqliteBase):
             )
             _add(tx.db, [_coarser(_roll_up_of(row), into_seconds) for row in rows])
             keys = [row[:_KEY_COLUMNS] for row in rows]
-            execute_many(tx.db, f"DELETE FROM roll_up WHERE {_KEY} IN (", keys, ")")
+            tx.db.execute_many(
+                f"DELETE FROM roll_up WHERE {_KEY} IN (", keys, ")", types=_KEY_TYPES
+            )
             return len(rows)
 
         return await self.write(write)
@@ -81,14 +84,15 @@ class SqliteRollUps(SqliteBase):
         return await self.write(write)
 
 
-def put_roll_ups(db: apsw.Connection, roll_ups: Sequence[RollUp]) -> None:
+def put_roll_ups(db: Database, roll_ups: Sequence[RollUp]) -> None:
     """Store roll-ups in place of what the same writer stored of the same span."""
-    execute_many(
-        db,
-        f"INSERT OR REPLACE INTO roll_up ({_COLUMNS}) SELECT * FROM (",
+    db.execute_many(
+        f"INSERT INTO roll_up ({_COLUMNS}) SELECT * FROM (",
         [_row_of(one) for one in roll_ups],
         # A tenant may have been erased meanwhile.
-        ") WHERE column1 IN (SELECT tenant_id FROM tenant)",
+        ") AS given WHERE column1 IN (SELECT tenant_id FROM tenant)"
+        + replacing(_KEY[1:-1], _COLUMNS),
+        types=_TYPES,
     )
 
 
@@ -124,7 +128,7 @@ def erase_roll_ups(tx: Transaction, tenant_id: str, limit: int) -> int:
     return len(gone)
 
 
-def _add(db: apsw.Connection, roll_ups: Iterable[RollUp]) -> None:
+def _add(db: Database, roll_ups: Iterable[RollUp]) -> None:
     """Add figures to what the store itself has stored of the same spans."""
     added: dict[Row, RollUp] = {}
     for one in roll_ups:
@@ -134,11 +138,11 @@ def _add(db: apsw.Connection, roll_ups: Iterable[RollUp]) -> None:
             added[key] = one
         else:
             known.figures.add(one.figures)
-    stored = execute_many(
-        db,
+    stored = db.execute_many(
         f"SELECT {_COLUMNS} FROM roll_up WHERE {_KEY} IN (",
         list(added),
         ")",
+        types=_KEY_TYPES,
     )
     for row in stored:
         added[row[:_KEY_COLUMNS]].figures.add(_roll_up_of(row).figures)
@@ -150,14 +154,14 @@ def _coarser(one: RollUp, span_seconds: int) -> RollUp:
     return RollUp(one.tenant_id, one.subscription_id, span_seconds, start_ms, one.figures)
 
 
-def _backlog(db: apsw.Connection, tenant_id: str, subscription_id: str | None) -> Backlog:
+def _backlog(db: Database, tenant_id: str, subscription_id: str | None) -> Backlog:
     if subscription_id is None:
         where, oldest, bound = "tenant_id = ?", "delivery_id", tenant_id
     else:
         where, oldest, bound = "subscription_id = ?", "seq", subscription_id
     (pending,) = fetch_one(
         db,
-        f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {where} LIMIT ?)",
+        f"SELECT count(*) FROM (SELECT 1 FROM delivery WHERE {where} LIMIT ?) AS counted",
         (bound, limits.BACKLOG_COUNT_MAX + 1),
     )
     row = fetch_one(

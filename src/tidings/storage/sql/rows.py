@@ -8,6 +8,7 @@ import msgspec
 from tidings.core.attempt import Attempt, ErrorClass, Outcome
 from tidings.core.delivery import Delivery
 from tidings.core.health import HEALTHY, Health
+from tidings.core.ownership import shard_of
 from tidings.core.payload import Form
 from tidings.core.retry import DEFAULT_RETRY_POLICY, Exponential, RetryPolicy
 
@@ -16,10 +17,14 @@ DELIVERY_COLUMNS: Final = (
     " schedule_position, due_at_ms, ordering_key, kept_due_at_ms, is_single,"
     " form"
 )
+DELIVERY_TYPES: Final = "itttiiiiitiiii"
+"""Of the columns, and of the shard behind them."""
 ATTEMPT_COLUMNS: Final = (
     "attempt_id, delivery_id, round, number, started_at_ms, duration_ms, outcome, status_code,"
     " error_class, error_detail, sent_by, custom_header_names, response_headers, response_body"
 )
+ATTEMPT_TYPES: Final = "titiiititttttb"
+"""In the order of the table, whose key comes first."""
 HEALTH_COLUMNS: Final = (
     "consecutive_failures, failing_since_ms, probe_at_ms, probe_interval_ms, held_until_ms, is_told"
 )
@@ -34,7 +39,7 @@ def delivery_of(row: Row) -> Delivery:
 
 
 def delivery_row(delivery: Delivery) -> Row:
-    """The row of a delivery, in the order of `DELIVERY_COLUMNS`."""
+    """The row of a delivery, in the order of the table: its shard stands last."""
     return (
         delivery.seq,
         delivery.delivery_id,
@@ -49,6 +54,7 @@ def delivery_row(delivery: Delivery) -> Row:
         delivery.kept_due_at_ms,
         int(delivery.is_single),
         int(delivery.form),
+        shard_of(delivery.subscription_id),
     )
 
 

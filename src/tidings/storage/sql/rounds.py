@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 
-import apsw
 import msgspec
 
 from tidings.core.delivery import Delivery, DeliveryStatus, IllegalTurn, Turn, status_after
 from tidings.core.payload import Form
 from tidings.core.refusals import InvalidState, NotFound
 from tidings.core.subscription import Status, takes_no_events
-from tidings.storage.sqlite.events import insert_deliveries
-from tidings.storage.sqlite.rows import Row
-from tidings.storage.sqlite.statements import execute_many, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.database import Database, fetch_one
+from tidings.storage.sql.events import insert_deliveries
+from tidings.storage.sql.rows import Row
+from tidings.storage.sql.transaction import Transaction
 
 FINISHED_SELECT = (
     "SELECT d.tenant_id, d.delivery_id, d.subscription_id, d.event_seq, d.round, d.attempt_count,"
@@ -55,7 +54,7 @@ def finished_of(row: Row) -> FinishedDelivery:
     return FinishedDelivery(*members)
 
 
-def find_finished(db: apsw.Connection, tenant_id: str, delivery_id: str) -> FinishedDelivery:
+def find_finished(db: Database, tenant_id: str, delivery_id: str) -> FinishedDelivery:
     """A finished delivery. Raises `NotFound`."""
     row = fetch_one(
         db,
@@ -105,11 +104,11 @@ def begin_rounds(
         )
         for one in finished
     ]
-    execute_many(
-        tx.db,
+    tx.db.execute_many(
         "DELETE FROM finished_delivery WHERE (tenant_id, delivery_id) IN (",
         [(one.tenant_id, one.delivery_id) for one in finished],
         ")",
+        types="tt",
     )
     insert_deliveries(tx, rows)
     return rows

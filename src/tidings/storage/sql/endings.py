@@ -2,21 +2,32 @@
 
 from collections.abc import Sequence
 
-import apsw
-
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.lifecycle import LifecycleType, is_ending_told
-from tidings.storage.sqlite.roll_ups import count_dead_letters
-from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
-from tidings.storage.sqlite.statements import execute_many, fetch_one
-from tidings.storage.sqlite.transaction import Telling, Transaction
+from tidings.storage.sql.database import Database, fetch_one
+from tidings.storage.sql.roll_ups import count_dead_letters
+from tidings.storage.sql.rows import DELIVERY_COLUMNS, Row, delivery_of
+from tidings.storage.sql.transaction import Telling, Transaction
 
 
-def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: int) -> None:
-    """End rows that stand in the queue, for another reason than the result of an attempt."""
+def end_rows(
+    tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: int
+) -> Sequence[Delivery]:
+    """End rows that stand in the queue, for another reason than the result of an attempt.
+
+    Answers those that were still there: whoever removes a row decides its end.
+    """
+    removed = tx.db.execute_many(
+        "DELETE FROM delivery WHERE seq IN (",
+        [(row.seq,) for row in rows],
+        ") RETURNING seq",
+        types="i",
+    )
+    if len(removed) < len(rows):
+        seqs = {row[0] for row in removed}
+        rows = [row for row in rows if row.seq in seqs]
     if not rows:
-        return
-    execute_many(tx.db, "DELETE FROM delivery WHERE seq IN (", [(row.seq,) for row in rows], ")")
+        return rows
     insert_finished(tx.db, [finished_row(row, ending, now_ms) for row in rows])
     tx.backlog.removed(rows)
     tell_dead_letters(tx, rows, ending, now_ms)
@@ -26,6 +37,7 @@ def end_rows(tx: Transaction, rows: Sequence[Delivery], ending: Ending, now_ms: 
         following = next_in_lane(tx.db, row)
         if following is not None and following not in tx.unparked:
             tx.unparked.append(following)
+    return rows
 
 
 def tell_dead_letters(
@@ -59,12 +71,19 @@ def finished_row(delivery: Delivery, ending: Ending, now_ms: int) -> Row:
     )
 
 
-def insert_finished(db: apsw.Connection, rows: Sequence[Row]) -> None:
+def insert_finished(db: Database, rows: Sequence[Row]) -> None:
     """Put rows into the log of finished deliveries."""
-    execute_many(db, "INSERT OR REPLACE INTO finished_delivery", rows)
+    db.execute_many(
+        "INSERT INTO finished_delivery",
+        rows,
+        "ON CONFLICT (tenant_id, delivery_id) DO UPDATE SET round = excluded.round,"
+        " attempt_count = excluded.attempt_count, status = excluded.status,"
+        " reason = excluded.reason, finished_at_ms = excluded.finished_at_ms",
+        types="tttiiittii",
+    )
 
 
-def next_in_lane(db: apsw.Connection, ended: Delivery) -> Delivery | None:
+def next_in_lane(db: Database, ended: Delivery) -> Delivery | None:
     """The row that may go because this one has left the queue; None without an ordering key."""
     if ended.ordering_key is None:
         return None

@@ -10,12 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-import apsw
-
 from tidings.ports.store import Committed, StoreUnavailable
-from tidings.storage.sqlite.transaction import Transaction, Write, Written
+from tidings.storage.sql.database import Database
+from tidings.storage.sql.transaction import Transaction, Write, Written
 
 T = TypeVar("T")
+Read = Callable[[Database], T]
+"""A read, as a function of a connection on which one snapshot is seen."""
 Waiting = tuple[Write, asyncio.Future[Any]]
 """A write, and the future that its caller awaits."""
 
@@ -84,7 +85,7 @@ class Writer(ABC):
 class Readers(Protocol):
     """Run reads, each in a transaction of its own that sees one snapshot."""
 
-    async def run(self, read: Callable[[apsw.Connection], T]) -> T:
+    async def run(self, read: Read[T]) -> T:
         """Run a read and answer its value; raises what it raised."""
         ...
 

@@ -6,31 +6,33 @@ from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.grammar import OPERATOR
 from tidings.core.refusals import NotFound
 from tidings.core.subscription import Change, Status, Subscription, status_after
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.roll_ups import erase_roll_ups
-from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of
-from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
-from tidings.storage.sqlite.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import fetch_all, fetch_one, given
+from tidings.storage.sql.roll_ups import erase_roll_ups
+from tidings.storage.sql.rows import DELIVERY_COLUMNS, Row, delivery_of
+from tidings.storage.sql.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
+from tidings.storage.sql.transaction import Transaction
 
 
 def note_tenant(tx: Transaction, tenant_id: str, now_ms: int) -> None:
     """Remember a tenant from the first time it is named."""
-    tx.db.execute("INSERT OR IGNORE INTO tenant VALUES (?,?)", (tenant_id, now_ms))
+    tx.db.execute(
+        "INSERT INTO tenant VALUES (?,?) ON CONFLICT (tenant_id) DO NOTHING", (tenant_id, now_ms)
+    )
 
 
-class SqliteTenants(SqliteBase):
+class SqlTenants(SqlBase):
     """The tenant part of the store port."""
 
     async def list_tenants(self, *, before: str | None, limit: int) -> list[tuple[str, int]]:
         """See `ConfigurationStore`."""
+        where, bindings = given(("tenant_id <> ?", OPERATOR), ("tenant_id < ?", before))
         sql = (
-            "SELECT tenant_id, created_at_ms FROM tenant"
-            " WHERE (?1 IS NULL OR tenant_id < ?1) AND tenant_id <> ?3"
-            " ORDER BY tenant_id DESC LIMIT ?2"
+            f"SELECT tenant_id, created_at_ms FROM tenant WHERE {where}"
+            " ORDER BY tenant_id DESC LIMIT ?"
         )
-        rows = await self.read(lambda db: fetch_all(db, sql, (before, limit, OPERATOR)))
+        rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
         return [(row[0], row[1]) for row in rows]
 
     async def erase_tenant(
@@ -114,8 +116,6 @@ def _silence(tx: Transaction, rows: SubscriptionRows, tenant_id: str, now_ms: in
         tx.routing.put(deleted)
         tx.subscriptions.append(deleted)
     described = _forget_catalogue(tx, tenant_id)
-    if live or described:
-        tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
     keys = fetch_all(
         tx.db, "DELETE FROM api_key WHERE tenant_id = ? RETURNING key_id", (tenant_id,)
     )
@@ -162,7 +162,7 @@ def _erase_what_others_got(tx: Transaction, tenant_id: str, limit: int) -> None:
     """Erase the deliveries of the next events to the operator, who gets those about tenants."""
     about_tenant = (
         "event_seq IN (SELECT seq FROM (SELECT seq, about FROM event WHERE tenant_id = ?"
-        " ORDER BY seq LIMIT ?) WHERE about IS NOT NULL)"
+        " ORDER BY seq LIMIT ?) AS told WHERE about IS NOT NULL)"
     )
     gone = fetch_all(
         tx.db,
@@ -175,7 +175,7 @@ def _erase_what_others_got(tx: Transaction, tenant_id: str, limit: int) -> None:
         f"DELETE FROM finished_delivery WHERE {about_tenant} RETURNING delivery_id",
         (tenant_id, limit),
     )
-    execute_many(tx.db, "DELETE FROM attempt WHERE delivery_id IN (", finished, ")")
+    tx.db.execute_many("DELETE FROM attempt WHERE delivery_id IN (", finished, ")", types="t")
 
 
 def _forget_rows(tx: Transaction, gone: Sequence[Row]) -> None:

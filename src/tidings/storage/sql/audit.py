@@ -7,9 +7,9 @@ import msgspec
 from tidings.core.audit import AuditRecord
 from tidings.core.identifier import lowest_seq
 from tidings.core.refusals import NotFound
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import fetch_all, fetch_one
+from tidings.storage.sql.transaction import Transaction
 
 
 def write_audit(tx: Transaction, record: AuditRecord, now_ms: int) -> None:
@@ -33,7 +33,7 @@ def _text(members: Mapping[str, object] | None) -> str | None:
     return None if members is None else msgspec.json.encode(members).decode()
 
 
-class SqliteAudit(SqliteBase):
+class SqlAudit(SqlBase):
     """The part of the store port that puts down what leaves no other trace."""
 
     async def note_secrets_read(
@@ -59,12 +59,11 @@ class SqliteAudit(SqliteBase):
     async def note_key_uses(self, used_at_ms: Mapping[str, int]) -> None:
         """See `ConfigurationStore`."""
         await self.write(
-            lambda tx: execute_many(
-                tx.db,
-                "UPDATE api_key SET last_used_at_ms = max(coalesce(last_used_at_ms, 0), column2)"
-                " FROM (",
+            lambda tx: tx.db.execute_many(
+                "UPDATE api_key SET last_used_at_ms = column2 FROM (",
                 list(used_at_ms.items()),
-                ") WHERE key_id = column1",
+                ") AS used WHERE key_id = column1 AND coalesce(last_used_at_ms, 0) < column2",
+                types="ti",
             )
         )
 

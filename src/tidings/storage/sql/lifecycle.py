@@ -12,11 +12,10 @@ from tidings.ports.clock import Chance
 from tidings.ports.records import DeliveryRecord, LifecycleFact, SubscriptionRecord
 from tidings.ports.store import LifecycleData
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite.changes import find_record
-from tidings.storage.sqlite.events import Acceptance
-from tidings.storage.sqlite.health import read_health
-from tidings.storage.sqlite.statements import execute_many
-from tidings.storage.sqlite.transaction import Telling, Transaction
+from tidings.storage.sql.changes import find_record
+from tidings.storage.sql.events import Acceptance
+from tidings.storage.sql.health import read_health
+from tidings.storage.sql.transaction import Telling, Transaction
 
 _EventNames = dict[int, tuple[str, str]]
 _Records = dict[str, SubscriptionRecord | None]
@@ -93,11 +92,11 @@ def _fact(telling: Telling, record: SubscriptionRecord, names: _EventNames) -> L
 
 def _event_names(tx: Transaction, rows: Iterable[Delivery]) -> _EventNames:
     """Ids and types of the events of these rows, but for our own."""
-    found = execute_many(
-        tx.db,
+    found = tx.db.execute_many(
         "SELECT seq, event_id, event_type FROM event WHERE seq IN (",
         [(seq,) for seq in dict.fromkeys(row.event_seq for row in rows)],
         ")",
+        types="i",
     )
     return {
         seq: (event_id, event_type)

@@ -3,19 +3,17 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-import apsw
-
 from tidings.core import limits
 from tidings.core.audit import NOBODY, AuditRecord
 from tidings.core.catalogue import CataloguedType, Described, Validation
 from tidings.core.refusals import NotFound, QuotaExceeded
 from tidings.ports.records import SchemaVersion
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.rows import Row
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.tenants import note_tenant
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import Database, fetch_all, fetch_one, given, replacing
+from tidings.storage.sql.rows import Row
+from tidings.storage.sql.tenants import note_tenant
+from tidings.storage.sql.transaction import Transaction
 
 _COLUMNS: Final = (
     "tenant_id, event_type, description, schema, example, validation, deprecated, version,"
@@ -24,7 +22,7 @@ _COLUMNS: Final = (
 _ONE: Final = f"SELECT {_COLUMNS} FROM event_type WHERE tenant_id = ? AND event_type = ?"
 
 
-class SqliteCatalogue(SqliteBase):
+class SqlCatalogue(SqlBase):
     """The part of the store port that keeps the catalogue."""
 
     async def load_checked_event_types(self) -> list[CataloguedType]:
@@ -52,16 +50,12 @@ class SqliteCatalogue(SqliteBase):
         self, tenant_id: str | None, *, before: tuple[int, str, str] | None, limit: int
     ) -> list[CataloguedType]:
         """See `CatalogueStore`."""
-        conditions = ["1"]
-        bindings: list[Any] = []
-        if tenant_id is not None:
-            conditions.append("tenant_id = ?")
-            bindings.append(tenant_id)
+        where, bindings = given(("tenant_id = ?", tenant_id))
         if before is not None:
-            conditions.append("(created_at_ms, tenant_id, event_type) < (?, ?, ?)")
+            where += " AND (created_at_ms, tenant_id, event_type) < (?, ?, ?)"
             bindings += before
         sql = (
-            f"SELECT {_COLUMNS} FROM event_type WHERE {' AND '.join(conditions)}"
+            f"SELECT {_COLUMNS} FROM event_type WHERE {where}"
             " ORDER BY created_at_ms DESC, tenant_id DESC, event_type DESC LIMIT ?"
         )
         rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
@@ -103,7 +97,6 @@ class SqliteCatalogue(SqliteBase):
             if not fetch_all(tx.db, f"DELETE FROM event_type {where} RETURNING 1", key):
                 raise NotFound("there is no such event type in the catalogue")
             tx.db.execute(f"DELETE FROM event_type_version {where}", key)
-            _note_change(tx)
             tx.forgotten_event_types.append(key)
             write_audit(tx, AuditRecord("event_type.deleted", by, tenant_id, event_type), now_ms)
 
@@ -125,7 +118,9 @@ def _put(tx: Transaction, old: CataloguedType | None, new: CataloguedType, by: s
         new.updated_at_ms,
     )
     tx.db.execute(
-        f"INSERT OR REPLACE INTO event_type ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)", row
+        f"INSERT INTO event_type ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)"
+        + replacing("tenant_id, event_type", _COLUMNS),
+        row,
     )
     if old is None or old.version != new.version:
         version = (*key, new.version, described.schema, new.updated_at_ms)
@@ -135,7 +130,6 @@ def _put(tx: Transaction, old: CataloguedType | None, new: CataloguedType, by: s
             " WHERE tenant_id = ? AND event_type = ? AND version <= ?",
             (*key, new.version - limits.EVENT_TYPE_VERSIONS_MAX),
         )
-    _note_change(tx)
     tx.event_types.append(new)
     action = "event_type.created" if old is None else "event_type.updated"
     before = None if old is None else _told(old)
@@ -152,11 +146,7 @@ def _told(one: CataloguedType) -> dict[str, Any]:
     }
 
 
-def _note_change(tx: Transaction) -> None:
-    tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
-
-
-def _check_quota(db: apsw.Connection, tenant_id: str, quota: int) -> None:
+def _check_quota(db: Database, tenant_id: str, quota: int) -> None:
     row = fetch_one(db, "SELECT count(*) FROM event_type WHERE tenant_id = ?", (tenant_id,))
     assert row is not None
     if row[0] >= quota:

@@ -2,21 +2,19 @@
 
 from collections.abc import Collection, Sequence
 
-import apsw
-
 from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.identifier import lowest_seq
 from tidings.core.roll_up import RollUp
 from tidings.core.subscription import Status
 from tidings.ports.records import QueuePage
 from tidings.ports.store import Recorded, Result
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.endings import end_rows
-from tidings.storage.sqlite.results import record_results
-from tidings.storage.sqlite.roll_ups import put_roll_ups
-from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, delivery_of
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import Database, fetch_all, fetch_one
+from tidings.storage.sql.endings import end_rows
+from tidings.storage.sql.results import record_results
+from tidings.storage.sql.roll_ups import put_roll_ups
+from tidings.storage.sql.rows import DELIVERY_COLUMNS, delivery_of
+from tidings.storage.sql.transaction import Transaction
 
 # Jumps from one subscription to the next instead of walking through all of their rows.
 _SUBSCRIPTIONS_WITH_ROWS = """
@@ -55,7 +53,7 @@ ORDER BY due_at_ms LIMIT ?
 """
 
 
-class SqliteQueue(SqliteBase):
+class SqlQueue(SqlBase):
     """The queue part of the store port."""
 
     async def list_subscriptions_with_deliveries(self) -> list[str]:
@@ -66,7 +64,7 @@ class SqliteQueue(SqliteBase):
     async def read_page(self, subscription_id: str, *, after_seq: int, limit: int) -> QueuePage:
         """See `QueueStore`."""
 
-        def read(db: apsw.Connection) -> QueuePage:
+        def read(db: Database) -> QueuePage:
             found = fetch_all(db, _PAGE, (subscription_id, after_seq, limit))
             rows = [delivery_of(row) for row in found]
             if len(rows) >= limit:

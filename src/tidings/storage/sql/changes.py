@@ -9,11 +9,11 @@ from tidings.core.lifecycle import LifecycleType, change_told
 from tidings.core.subscription import Subscription
 from tidings.ports.records import SubscriptionRecord
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.health import write_health
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
-from tidings.storage.sqlite.transaction import Telling, Transaction
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.database import fetch_all, fetch_one
+from tidings.storage.sql.health import write_health
+from tidings.storage.sql.subscription_rows import SUBSCRIPTION_SELECT, SubscriptionRows
+from tidings.storage.sql.transaction import Telling, Transaction
 
 
 def change_record(
@@ -43,7 +43,6 @@ def change_record(
 def put_subscription(tx: Transaction, sealer: Sealer, subscription: Subscription) -> None:
     """Store a new or changed subscription, and let everybody follow."""
     SubscriptionRows(tx.db, sealer).put(subscription)
-    tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
     tx.routing.put(subscription)
     tx.subscriptions.append(subscription)
 
@@ -81,7 +80,8 @@ def _count_unfinished(tx: Transaction, subscription_id: str) -> int:
     """How many deliveries are about to become dead letters, up to the limit of such counts."""
     (counted,) = fetch_one(
         tx.db,
-        "SELECT count(*) FROM (SELECT 1 FROM delivery WHERE subscription_id = ? LIMIT ?)",
+        "SELECT count(*) FROM"
+        " (SELECT 1 FROM delivery WHERE subscription_id = ? LIMIT ?) AS counted",
         (subscription_id, limits.BACKLOG_COUNT_MAX),
     )
     return int(counted)

@@ -2,14 +2,12 @@
 
 from collections.abc import Sequence
 
-import apsw
-
 from tidings.core.health import HEALTHY, Health
-from tidings.storage.sqlite.rows import HEALTH_COLUMNS, health_of
-from tidings.storage.sqlite.statements import fetch_one
+from tidings.storage.sql.database import Database, fetch_one, replacing
+from tidings.storage.sql.rows import HEALTH_COLUMNS, health_of
 
 
-def read_health(db: apsw.Connection, subscription_id: str) -> Health:
+def read_health(db: Database, subscription_id: str) -> Health:
     """The stored health of an endpoint."""
     row = fetch_one(
         db,
@@ -19,16 +17,17 @@ def read_health(db: apsw.Connection, subscription_id: str) -> Health:
     return HEALTHY if row is None else health_of(row)
 
 
-def write_health(db: apsw.Connection, healths: Sequence[tuple[str, Health]]) -> None:
+def write_health(db: Database, healths: Sequence[tuple[str, Health]]) -> None:
     """Store the health of endpoints; a healthy one needs no row."""
     for subscription_id, health in healths:
         if health == HEALTHY:
             db.execute("DELETE FROM endpoint_health WHERE subscription_id = ?", (subscription_id,))
         else:
             db.execute(
-                "INSERT OR REPLACE INTO endpoint_health SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
+                "INSERT INTO endpoint_health SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7"
                 # Its tenant may have been erased while the attempt was on its way.
-                " WHERE EXISTS (SELECT 1 FROM subscription WHERE subscription_id = ?1)",
+                " WHERE EXISTS (SELECT 1 FROM subscription WHERE subscription_id = ?1)"
+                + replacing("subscription_id", HEALTH_COLUMNS),
                 (
                     subscription_id,
                     health.consecutive_failures,

@@ -1,8 +1,8 @@
 """Subscriptions, keys and tenants in SQLite."""
 
 from collections.abc import Callable
+from typing import Any
 
-import apsw
 import msgspec
 
 from tidings.core import audit, limits
@@ -12,7 +12,7 @@ from tidings.core.identifier import lowest_id
 from tidings.core.lifecycle import LifecycleType
 from tidings.core.refusals import NotFound, Unavailable
 from tidings.core.routing import Routing
-from tidings.core.subscription import Subscription
+from tidings.core.subscription import Status, Subscription
 from tidings.ports.records import (
     ApiKey,
     IdempotentAnswer,
@@ -20,21 +20,21 @@ from tidings.ports.records import (
     SubscriptionRecord,
 )
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import NEARLY_FULL, SqliteBase
-from tidings.storage.sqlite.changes import change_record, put_subscription
-from tidings.storage.sqlite.quotas import check_equals, check_room
-from tidings.storage.sqlite.rows import Row
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.subscription_rows import (
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.base import NEARLY_FULL, SqlBase
+from tidings.storage.sql.changes import change_record, put_subscription
+from tidings.storage.sql.database import Database, fetch_all, fetch_one, given, replacing
+from tidings.storage.sql.quotas import check_equals, check_room
+from tidings.storage.sql.rows import Row
+from tidings.storage.sql.subscription_rows import (
     SUBSCRIPTION_SELECT,
     SubscriptionRows,
 )
-from tidings.storage.sqlite.tenants import note_tenant
-from tidings.storage.sqlite.transaction import Telling, Transaction
+from tidings.storage.sql.tenants import note_tenant
+from tidings.storage.sql.transaction import Telling, Transaction
 
 
-class SqliteConfiguration(SqliteBase):
+class SqlConfiguration(SqlBase):
     """The configuration part of the store port."""
 
     async def load_subscriptions(self) -> list[SubscriptionRecord]:
@@ -100,13 +100,10 @@ class SqliteConfiguration(SqliteBase):
         self, wanted: SubscriptionFilter, *, before: str | None, limit: int
     ) -> list[SubscriptionRecord]:
         """See `ConfigurationStore`."""
-        conditions, bindings = _conditions(wanted, before)
-        sql = (
-            f"{SUBSCRIPTION_SELECT} WHERE {' AND '.join(conditions)}"
-            " ORDER BY s.subscription_id DESC LIMIT ?"
-        )
+        where, bindings = _conditions(wanted, before)
+        sql = f"{SUBSCRIPTION_SELECT} WHERE {where} ORDER BY s.subscription_id DESC LIMIT ?"
 
-        def read(db: apsw.Connection) -> list[SubscriptionRecord]:
+        def read(db: Database) -> list[SubscriptionRecord]:
             rows = fetch_all(db, sql, (*bindings, limit))
             return SubscriptionRows(db, self.sealer).records(rows)
 
@@ -144,11 +141,9 @@ class SqliteConfiguration(SqliteBase):
         self, tenant_id: str | None, *, before: str | None, limit: int
     ) -> list[ApiKey]:
         """See `ConfigurationStore`."""
-        sql = (
-            f"{_KEY_SELECT} WHERE (?1 IS NULL OR tenant_id = ?1) AND (?2 IS NULL OR key_id < ?2)"
-            " ORDER BY key_id DESC LIMIT ?3"
-        )
-        rows = await self.read(lambda db: fetch_all(db, sql, (tenant_id, before, limit)))
+        where, bindings = given(("tenant_id = ?", tenant_id), ("key_id < ?", before))
+        sql = f"{_KEY_SELECT} WHERE {where} ORDER BY key_id DESC LIMIT ?"
+        rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
         return [_key_of(row) for row in rows]
 
     async def revoke_api_key(
@@ -157,12 +152,9 @@ class SqliteConfiguration(SqliteBase):
         """See `ConfigurationStore`."""
 
         def write(tx: Transaction) -> None:
-            gone = fetch_all(
-                tx.db,
-                "DELETE FROM api_key WHERE key_id = ?1 AND (?2 IS NULL OR tenant_id = ?2)"
-                " RETURNING tenant_id",
-                (key_id, tenant_id),
-            )
+            where, bindings = given(("key_id = ?", key_id), ("tenant_id = ?", tenant_id))
+            sql = f"DELETE FROM api_key WHERE {where} RETURNING tenant_id"
+            gone = fetch_all(tx.db, sql, bindings)
             if not gone:
                 raise NotFound("there is no such API key")
             tx.revoked_key_ids.append(key_id)
@@ -171,7 +163,7 @@ class SqliteConfiguration(SqliteBase):
         await self.write(write)
 
 
-def load_subscriptions(db: apsw.Connection, sealer: Sealer) -> list[SubscriptionRecord]:
+def load_subscriptions(db: Database, sealer: Sealer) -> list[SubscriptionRecord]:
     """All subscriptions that are not deleted, or deleted but with deliveries to settle."""
     rows = fetch_all(
         db,
@@ -181,7 +173,7 @@ def load_subscriptions(db: apsw.Connection, sealer: Sealer) -> list[Subscription
     return SubscriptionRows(db, sealer).records(rows)
 
 
-def load_routing(db: apsw.Connection, sealer: Sealer) -> Routing:
+def load_routing(db: Database, sealer: Sealer) -> Routing:
     """The routing as the database has it."""
     return Routing(record.subscription for record in load_subscriptions(db, sealer))
 
@@ -206,7 +198,8 @@ def _claim_request(
         return IdempotentAnswer(row[0], sealer.open(row[1], owner))
     sealed = sealer.seal(answer.answer, owner)
     tx.db.execute(
-        "INSERT OR REPLACE INTO idempotent_request VALUES (?,?,?,?,?)",
+        "INSERT INTO idempotent_request VALUES (?,?,?,?,?)"
+        + replacing("tenant_id, request_key", "fingerprint, sealed_answer, created_at_ms"),
         (tenant_id, request_key, answer.fingerprint, sealed, now_ms),
     )
     return None
@@ -234,9 +227,7 @@ def _wants_else(old: Subscription, new: Subscription) -> bool:
     return (old.callback_url, old.event_type) != (new.callback_url, new.event_type)
 
 
-def _get(
-    db: apsw.Connection, sealer: Sealer, tenant_id: str, subscription_id: str
-) -> SubscriptionRecord:
+def _get(db: Database, sealer: Sealer, tenant_id: str, subscription_id: str) -> SubscriptionRecord:
     rows = fetch_all(
         db,
         f"{SUBSCRIPTION_SELECT}"
@@ -248,25 +239,18 @@ def _get(
     return SubscriptionRows(db, sealer).records(rows)[0]
 
 
-def _conditions(
-    wanted: SubscriptionFilter, before: str | None
-) -> tuple[list[str], list[str | int]]:
-    conditions = ["s.status <> 'deleted'"]
-    bindings: list[str | int] = []
+def _conditions(wanted: SubscriptionFilter, before: str | None) -> tuple[str, list[Any]]:
     since = None if wanted.since_ms is None else lowest_id("sub", wanted.since_ms)
     until = None if wanted.until_ms is None else lowest_id("sub", wanted.until_ms)
-    for condition, value in (
+    return given(
+        ("s.status <> ?", Status.DELETED),
         ("s.tenant_id = ?", wanted.tenant_id),
         ("s.event_type = ?", wanted.event_type),
         ("s.status = ?", wanted.status),
         ("s.subscription_id < ?", before),
         ("s.subscription_id >= ?", since),
         ("s.subscription_id < ?", until),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            bindings.append(value)
-    return conditions, bindings
+    )
 
 
 _KEY_SELECT = (

@@ -4,21 +4,20 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-import apsw
 import msgspec
 
 from tidings.core.payload import PayloadFormat
 from tidings.core.subscription import DisabledReason, SigningSecret, Status, Subscription
 from tidings.ports.records import SubscriptionRecord
 from tidings.storage.sealing import CannotOpen, Sealer
-from tidings.storage.sqlite.rows import (
+from tidings.storage.sql.database import Database, fetch_one, replacing
+from tidings.storage.sql.rows import (
     HEALTH_COLUMNS,
     Row,
     health_of,
     retry_policy_of,
     retry_policy_text,
 )
-from tidings.storage.sqlite.statements import fetch_one, values
 
 _COLUMNS: Final = (
     "subscription_id",
@@ -43,13 +42,16 @@ _COLUMNS: Final = (
     "payload_format",
     "thin_above_bytes",
 )
+_PUT: Final = (
+    f"INSERT INTO subscription ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
+    + replacing("subscription_id", ", ".join(_COLUMNS))
+)
 SUBSCRIPTION_SELECT: Final = (
     f"SELECT {', '.join('s.' + name for name in _COLUMNS)},"
     f" {', '.join('h.' + name.strip() for name in HEALTH_COLUMNS.split(','))}"
     " FROM subscription s LEFT JOIN endpoint_health h ON h.subscription_id = s.subscription_id"
 )
 _LOG = logging.getLogger(__name__)
-_SECRETS_AT_ONCE: Final = 256
 _HEADERS = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 _METADATA = msgspec.json.Decoder(dict[str, str])
 
@@ -57,7 +59,7 @@ _METADATA = msgspec.json.Decoder(dict[str, str])
 class SubscriptionRows:
     """Reads and writes subscriptions on one connection."""
 
-    def __init__(self, db: apsw.Connection, sealer: Sealer) -> None:
+    def __init__(self, db: Database, sealer: Sealer) -> None:
         self._db = db
         self._sealer = sealer
 
@@ -110,10 +112,7 @@ class SubscriptionRows:
             subscription.payload_format,
             subscription.thin_above_bytes,
         )
-        self._db.execute(
-            f"INSERT OR REPLACE INTO subscription ({', '.join(_COLUMNS)}) {values(1, len(row))}",
-            row,
-        )
+        self._db.execute(_PUT, row)
         if subscription.is_unopened:
             return
         self._db.execute("DELETE FROM signing_secret WHERE subscription_id = ?", (subscription_id,))
@@ -128,25 +127,23 @@ class SubscriptionRows:
         tenants = dict(owners)
         found: dict[str, tuple[SigningSecret, ...]] = {}
         unopened: set[str] = set()
-        ids = list(tenants)
-        for start in range(0, len(ids), _SECRETS_AT_ONCE):
-            some = ids[start : start + _SECRETS_AT_ONCE]
-            marks = ",".join("?" * len(some))
-            for subscription_id, sealed, created_at_ms, expires_at_ms in self._db.execute(
-                "SELECT subscription_id, sealed_secret, created_at_ms, expires_at_ms"
-                f" FROM signing_secret WHERE subscription_id IN ({marks})"
-                " ORDER BY subscription_id, position",
-                some,
-            ):
-                owner = f"secret:{tenants[subscription_id]}:{subscription_id}"
-                try:
-                    text = self._sealer.open(sealed, owner).decode()
-                except CannotOpen:
-                    _LOG.error("a secret cannot be opened; nothing is sent to %s", subscription_id)
-                    unopened.add(subscription_id)
-                    continue
-                secret = SigningSecret(text, created_at_ms, expires_at_ms)
-                found[subscription_id] = (*found.get(subscription_id, ()), secret)
+        stored = self._db.execute_many(
+            "SELECT subscription_id, sealed_secret, created_at_ms, expires_at_ms"
+            " FROM signing_secret WHERE subscription_id IN (",
+            [(one,) for one in tenants],
+            ") ORDER BY subscription_id, position",
+            types="t",
+        )
+        for subscription_id, sealed, created_at_ms, expires_at_ms in stored:
+            owner = f"secret:{tenants[subscription_id]}:{subscription_id}"
+            try:
+                text = self._sealer.open(sealed, owner).decode()
+            except CannotOpen:
+                _LOG.error("a secret cannot be opened; nothing is sent to %s", subscription_id)
+                unopened.add(subscription_id)
+                continue
+            secret = SigningSecret(text, created_at_ms, expires_at_ms)
+            found[subscription_id] = (*found.get(subscription_id, ()), secret)
         # Signing with a part of the secrets would break receivers that rely on the others.
         return {one: secrets for one, secrets in found.items() if one not in unopened}
 

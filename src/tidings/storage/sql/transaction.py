@@ -4,11 +4,11 @@ Each write is a function of the transaction and stands or falls by itself; one c
 flush to the disk, makes them all durable.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import apsw
 import msgspec
 
 from tidings.core import limits
@@ -22,8 +22,8 @@ from tidings.core.routing import Routing
 from tidings.core.subscription import Subscription
 from tidings.ports.records import ApiKey, Replay, StoredBody, SubscriptionRecord
 from tidings.ports.store import Committed, Recorded, Result, StoreUnavailable
-from tidings.storage.sqlite.backlog import Backlog
-from tidings.storage.sqlite.connection import UNAVAILABLE, our_words
+from tidings.storage.sql.backlog import Backlog
+from tidings.storage.sql.database import Database
 
 
 class Telling(msgspec.Struct, frozen=True):
@@ -69,7 +69,7 @@ class Transaction:
         "unparked",
     )
 
-    def __init__(self, db: apsw.Connection, routing: Routing, last_seq: int) -> None:
+    def __init__(self, db: Database, routing: Routing, last_seq: int) -> None:
         self.db = db
         self.routing = routing
         self.backlog = Backlog(db)
@@ -100,6 +100,12 @@ class Transaction:
         self.last_seq = next_seq(self.last_seq, now_ms)
         return self.last_seq
 
+    def fence(self) -> None:
+        """Go on only as long as the session of this process is there: the rows are its to change.
+
+        Raises `SessionLost`. One process alone needs no fence.
+        """
+
     def notes(self) -> Committed | None:
         """What has changed, for those who keep it in memory; None when nothing has."""
         members = (
@@ -125,6 +131,12 @@ class Transaction:
 Write = Callable[[Transaction], Any]
 Tell = Callable[[Transaction], None]
 """Publishes what a write noted for telling, as a part of that write."""
+LoadRouting = Callable[[], Routing]
+Seconds = Callable[[], float]
+
+
+class OrderNeeded(Exception):
+    """A write that began as an `Unordered` one must be run anew, in order."""
 
 
 class Written:
@@ -140,25 +152,41 @@ class Written:
         self.changes = changes
 
 
-class Transactions:
+class Unordered:
+    """A write that neither inserts into the queue nor changes the configuration.
+
+    Where many processes share a database, it need not wait for the one lock that gives all others
+    their order. One that finds it must after all is run anew, in order.
+    """
+
+    __slots__ = ("_write",)
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+
+    def __call__(self, tx: Transaction) -> Any:
+        return self._write(tx)
+
+
+class Transactions(ABC):
     """Runs writes in transactions on one connection. For one thread only.
 
     `seconds` only bounds how long others wait for the writer.
     """
 
+    unavailable: tuple[type[Exception], ...] = (StoreUnavailable,)
+    """What the database raises when it cannot be used."""
+    passed_on: tuple[type[Exception], ...] = (*unavailable, OrderNeeded)
+    """What is no fault of a write alone: it ends the whole transaction."""
+
     def __init__(
-        self,
-        db: apsw.Connection,
-        load_routing: Callable[[], Routing],
-        tell: Tell,
-        *,
-        seconds: Callable[[], float],
+        self, tx: Transaction, load_routing: LoadRouting, tell: Tell, *, seconds: Seconds
     ) -> None:
-        self._db = db
+        self._tx = tx
+        self._db = tx.db
         self._seconds = seconds
         self._load_routing = load_routing
         self._tell = tell
-        self._tx = Transaction(db, load_routing(), self._stored_last_seq())
         self._routing_is_stale = False
 
     def run(self, writes: Sequence[Write]) -> list[Written]:
@@ -167,36 +195,50 @@ class Transactions:
         When the commit fails all of them have failed, with `StoreUnavailable`.
         """
         began = self._seconds()
-        stored_seq = self._tx.last_seq
         outcomes: list[Written] = []
         try:
-            with our_words():
-                self._refresh_routing()
-                self._db.execute("BEGIN IMMEDIATE")
-                for write in writes:
-                    outcomes.append(self._run_one(write, is_alone=len(writes) == 1))
-                    if (self._seconds() - began) * 1_000 > limits.TRANSACTION_MS_MAX:
-                        break
-                if self._tx.last_seq != stored_seq:
-                    self._db.execute(
-                        "UPDATE configuration SET last_seq = ? WHERE id = 1", (self._tx.last_seq,)
-                    )
-                self._db.execute("COMMIT")
-        except StoreUnavailable as fault:
-            self._roll_back()
-            return [Written(fault=fault) for _ in outcomes or writes[:1]]
+            self._begin(writes)
+            for write in writes:
+                outcomes.append(self._run_one(write, writes))
+                if (self._seconds() - began) * 1_000 > limits.TRANSACTION_MS_MAX:
+                    break
+            self._commit()
+        except self.unavailable as fault:
+            self._undo()
+            unavailable = self._unavailable(fault)
+            return [Written(fault=unavailable) for _ in outcomes or writes[:1]]
         except BaseException:
-            self._roll_back()
+            self._undo()
             raise
         return outcomes
 
     def close(self) -> None:
         """Close the connection."""
-        self._db.close()
+        self._close()
 
-    def _run_one(self, write: Write, *, is_alone: bool) -> Written:
+    @abstractmethod
+    def _begin(self, writes: Sequence[Write]) -> None:
+        """Begin a transaction; after it the notes in `_tx` about order and routing are true."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """Store the last number drawn, and commit."""
+
+    @abstractmethod
+    def _roll_back(self) -> None:
+        """Take the transaction back, if there is one."""
+
+    @abstractmethod
+    def _log_configuration(self, tx: Transaction) -> None:
+        """Note that a write has changed the configuration, for those who follow."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Close the connection."""
+
+    def _run_one(self, write: Write, writes: Sequence[Write]) -> Written:
         """Run one write within the transaction, and undo it alone if it says no."""
-        tx = self._tx
+        tx, is_alone = self._tx, len(writes) == 1
         tx.forget()
         if not is_alone:
             self._db.execute("SAVEPOINT one_write")
@@ -204,41 +246,42 @@ class Transactions:
             value = write(tx)
             if tx.tellings:
                 self._tell(tx)
-        except _UNAVAILABLE_OR_STORE as fault:
-            raise StoreUnavailable(str(fault)) from fault
+            changes = tx.notes()
+            if changes is not None and changes.has_configuration:
+                self._log_configuration(tx)
+        except self.passed_on:
+            raise
         except Exception as fault:  # noqa: BLE001 - it is handed to whoever asked for the write
             tx.backlog.undo()
-            if tx.subscriptions:
-                self._routing_is_stale = True
+            self._routing_is_stale |= bool(tx.subscriptions)
             if is_alone:
-                self._db.execute("ROLLBACK")
-                self._db.execute("BEGIN IMMEDIATE")
+                self._roll_back()
+                self._begin(writes)
             else:
                 self._db.execute("ROLLBACK TO one_write")
                 self._db.execute("RELEASE one_write")
-            self._refresh_routing()
+                self._refresh_routing()
             return Written(fault=fault)
         if not is_alone:
             self._db.execute("RELEASE one_write")
         tx.backlog.keep()
-        return Written(value, changes=tx.notes())
+        return Written(value, changes=changes)
 
     def _refresh_routing(self) -> None:
         if self._routing_is_stale:
             self._tx.routing = self._load_routing()
             self._routing_is_stale = False
 
-    def _roll_back(self) -> None:
+    def _undo(self) -> None:
         # What was not committed may have changed both; the numbers drawn are only skipped.
         self._routing_is_stale = True
         self._tx.backlog.forget()
-        if self._db.in_transaction:
-            self._db.execute("ROLLBACK")
+        self._roll_back()
 
-    def _stored_last_seq(self) -> int:
-        row = self._db.execute("SELECT last_seq FROM configuration WHERE id = 1").fetchone()
-        assert row is not None
-        return int(row[0])
-
-
-_UNAVAILABLE_OR_STORE = (StoreUnavailable, *UNAVAILABLE)
+    @staticmethod
+    def _unavailable(fault: Exception) -> StoreUnavailable:
+        if isinstance(fault, StoreUnavailable):
+            return fault
+        unavailable = StoreUnavailable(str(fault))
+        unavailable.__cause__ = fault
+        return unavailable

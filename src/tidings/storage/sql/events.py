@@ -1,9 +1,6 @@
 """Accepting events, and reading them back, in SQLite."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
-
-import apsw
 
 from tidings.core import limits
 from tidings.core.audit import NOBODY, AuditRecord
@@ -24,19 +21,25 @@ from tidings.core.refusals import NotFound
 from tidings.core.subscription import Subscription
 from tidings.ports.clock import Chance
 from tidings.ports.records import EventFilter, EventRecord, StoredBody
-from tidings.storage.sqlite.audit import write_audit
-from tidings.storage.sqlite.base import SqliteBase
-from tidings.storage.sqlite.endings import end_rows
-from tidings.storage.sqlite.rows import DELIVERY_COLUMNS, Row, delivery_of, delivery_row
-from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
-from tidings.storage.sqlite.tenants import note_tenant
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.audit import write_audit
+from tidings.storage.sql.base import SqlBase
+from tidings.storage.sql.database import Database, fetch_all, fetch_one, given
+from tidings.storage.sql.endings import end_rows
+from tidings.storage.sql.rows import (
+    DELIVERY_COLUMNS,
+    DELIVERY_TYPES,
+    Row,
+    delivery_of,
+    delivery_row,
+)
+from tidings.storage.sql.tenants import note_tenant
+from tidings.storage.sql.transaction import Transaction
 
 _EVENT_COLUMNS = "seq, event_id, tenant_id, event_type, occurred_at, ordering_key"
 _Key = tuple[str, str]
 
 
-class SqliteEvents(SqliteBase):
+class SqlEvents(SqlBase):
     """The event part of the store port."""
 
     async def accept_events(
@@ -56,26 +59,18 @@ class SqliteEvents(SqliteBase):
         self, wanted: EventFilter, *, before: int | None, limit: int
     ) -> list[EventRecord]:
         """See `EventStore`."""
-        conditions: list[str] = ["1"]
-        bindings: list[Any] = []
         # Without patterns it is the list of `*`, which our own events do not match.
         patterns = wanted.patterns or "*"
         since = None if wanted.since_ms is None else lowest_seq(wanted.since_ms)
         until = None if wanted.until_ms is None else lowest_seq(wanted.until_ms)
-        for condition, value in (
+        where, bindings = given(
             ("tenant_id = ?", wanted.tenant_id),
             ("matches(?, event_type)", patterns),
             ("seq < ?", before),
             ("seq >= ?", since),
             ("seq < ?", until),
-        ):
-            if value is not None:
-                conditions.append(condition)
-                bindings.append(value)
-        sql = (
-            f"SELECT {_EVENT_COLUMNS} FROM event WHERE {' AND '.join(conditions)}"
-            " ORDER BY seq DESC LIMIT ?"
         )
+        sql = f"SELECT {_EVENT_COLUMNS} FROM event WHERE {where} ORDER BY seq DESC LIMIT ?"
         rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
         return [EventRecord(*row) for row in rows]
 
@@ -99,20 +94,20 @@ class SqliteEvents(SqliteBase):
     async def read_bodies(self, event_seqs: Collection[int]) -> dict[int, StoredBody]:
         """See `EventStore`."""
 
-        def read(db: apsw.Connection) -> dict[int, StoredBody]:
-            rows = execute_many(
-                db,
+        def read(db: Database) -> dict[int, StoredBody]:
+            rows = db.execute_many(
                 "WITH wanted (wanted_seq) AS (",
                 [(seq,) for seq in event_seqs],
                 ") SELECT seq, event_id, body, hops FROM wanted JOIN event ON seq = wanted_seq"
                 " WHERE length(body) > 0",
+                types="i",
             )
             return {seq: StoredBody(*stored) for seq, *stored in rows}
 
         return await self.read(read)
 
 
-def find_event(db: apsw.Connection, tenant_id: str, event_id: str) -> Event:
+def find_event(db: Database, tenant_id: str, event_id: str) -> Event:
     """The event of a tenant by its id. Raises `NotFound`."""
     columns = ", ".join("e." + name.strip() for name in _EVENT_COLUMNS.split(","))
     row = fetch_one(
@@ -150,7 +145,9 @@ def new_delivery(
 
 def insert_deliveries(tx: Transaction, deliveries: Sequence[Delivery]) -> None:
     """Put rows into the queue and note that they arrived."""
-    execute_many(tx.db, "INSERT INTO delivery", [delivery_row(one) for one in deliveries])
+    tx.db.execute_many(
+        "INSERT INTO delivery", [delivery_row(one) for one in deliveries], types=DELIVERY_TYPES
+    )
     tx.backlog.inserted(deliveries)
     tx.arrived.extend(deliveries)
 
@@ -202,14 +199,14 @@ class Acceptance:
             for event in events
             for key in ((event.tenant_id, event.event_key), (event.tenant_id, event.event_id))
         )
-        found = execute_many(
-            self._tx.db,
+        found = self._tx.db.execute_many(
             "WITH wanted (wanted_tenant, wanted_key) AS (",
             list(keys),
             ") SELECT k.tenant_id, k.event_key, k.content_hash, e.event_id, e.event_type,"
             " e.occurred_at, k.deliveries FROM wanted"
             " CROSS JOIN event_key k ON k.tenant_id = wanted_tenant AND k.event_key = wanted_key"
             " CROSS JOIN event e ON e.seq = k.event_seq",
+            types="tt",
         )
         for tenant_id, event_key, content_hash, *answer in found:
             event_id, event_type, occurred_at, deliveries = answer
@@ -302,8 +299,8 @@ class Acceptance:
         db = self._tx.db
         for tenant_id in dict.fromkeys(row[1] for row in self._events):
             note_tenant(self._tx, tenant_id, self._now_ms)
-        execute_many(db, "INSERT INTO event", self._events)
+        db.execute_many("INSERT INTO event", self._events, types="ittttttbit")
         if self._events:
             self._tx.newest_event_seq = self._events[-1][0]
-        execute_many(db, "INSERT INTO event_key", self._keys)
+        db.execute_many("INSERT INTO event_key", self._keys, types="tttibi")
         insert_deliveries(self._tx, self._deliveries)

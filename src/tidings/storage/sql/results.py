@@ -10,17 +10,17 @@ from tidings.core.pattern import is_reserved
 from tidings.core.subscription import DisabledReason, disabled
 from tidings.ports.store import Recorded, Result
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite.changes import change_record, find_record
-from tidings.storage.sqlite.endings import (
+from tidings.storage.sql.changes import change_record, find_record
+from tidings.storage.sql.database import fetch_all, fetch_one
+from tidings.storage.sql.endings import (
     finished_row,
     insert_finished,
     next_in_lane,
     tell_dead_letters,
 )
-from tidings.storage.sqlite.health import read_health, write_health
-from tidings.storage.sqlite.rows import Row, attempt_row
-from tidings.storage.sqlite.statements import execute_many, fetch_all, fetch_one
-from tidings.storage.sqlite.transaction import Telling, Transaction
+from tidings.storage.sql.health import read_health, write_health
+from tidings.storage.sql.rows import ATTEMPT_TYPES, Row, attempt_row
+from tidings.storage.sql.transaction import Telling, Transaction
 
 
 def record_results(tx: Transaction, sealer: Sealer, results: Sequence[Result]) -> list[Recorded]:
@@ -31,8 +31,11 @@ def record_results(tx: Transaction, sealer: Sealer, results: Sequence[Result]) -
     """
     db = tx.db
     disabling = _not_recorded(tx, [result for result in results if result.disabling is not None])
-    execute_many(
-        db, "INSERT OR IGNORE INTO attempt", [_attempt_values(result) for result in results]
+    db.execute_many(
+        "INSERT INTO attempt",
+        [_attempt_values(result) for result in results],
+        "ON CONFLICT (delivery_id, number) DO NOTHING",
+        types=ATTEMPT_TYPES,
     )
     ending = [result for result in results if result.ending is not None]
     waiting = [result for result in results if result.ending is None]
@@ -117,7 +120,7 @@ def _remove(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:
     """Remove rows that have ended; answers those that were there to be removed."""
     rows = [(one.seq, one.attempt_count - 1) for one in deliveries]
     sql = "DELETE FROM delivery WHERE (seq, attempt_count) IN ("
-    removed = {row[0] for row in execute_many(tx.db, sql, rows, ") RETURNING seq")}
+    removed = {row[0] for row in tx.db.execute_many(sql, rows, ") RETURNING seq", types="ii")}
     tx.backlog.removed({one.seq: one for one in deliveries if one.seq in removed}.values())
     return removed
 
@@ -139,7 +142,7 @@ def _reschedule(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:
         " due_at_ms = new.column4, kept_due_at_ms = new.column5 FROM ("
     )
     after = ") AS new WHERE seq = new.column1 AND attempt_count = new.column2 - 1 RETURNING seq"
-    return {row[0] for row in execute_many(tx.db, sql, rows, after)}
+    return {row[0] for row in tx.db.execute_many(sql, rows, after, types="iiiii")}
 
 
 def _recorded(tx: Transaction, result: Result, removed: set[int], moved: set[int]) -> Recorded:
@@ -162,8 +165,9 @@ def _note_late_attempt(tx: Transaction, delivery: Delivery) -> None:
     identity = (delivery.tenant_id, delivery.delivery_id)
     counted = fetch_all(
         tx.db,
-        "UPDATE finished_delivery SET attempt_count = max(attempt_count, ?)"
-        " WHERE tenant_id = ? AND delivery_id = ? RETURNING 1",
+        "UPDATE finished_delivery SET attempt_count ="
+        " CASE WHEN attempt_count < ?1 THEN ?1 ELSE attempt_count END"
+        " WHERE tenant_id = ?2 AND delivery_id = ?3 RETURNING 1",
         (delivery.attempt_count, *identity),
     )
     if counted:
