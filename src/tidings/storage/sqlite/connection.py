@@ -13,6 +13,7 @@ import apsw
 from tidings.core import limits
 from tidings.core.pattern import matches
 from tidings.ports.store import StoreUnavailable
+from tidings.storage.faults import DatabaseTooNew
 from tidings.storage.sqlite.statements import SqliteConnection
 
 STATEMENTS_CACHED: Final = 300
@@ -32,10 +33,6 @@ UNAVAILABLE: Final = (
 
 class DatabaseInUse(Exception):
     """Another process works with this database."""
-
-
-class DatabaseTooNew(Exception):
-    """A newer version of the program has changed this database."""
 
 
 @contextmanager
