@@ -1,0 +1,1 @@
+"""The store on PostgreSQL, where several processes share one database."""
