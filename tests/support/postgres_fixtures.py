@@ -1,6 +1,8 @@
 """Databases on real PostgreSQL servers, of every version on this machine, for any test."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import pytest
 
@@ -8,14 +10,16 @@ from tests.support.postgres_server import (
     GIVEN_URL,
     Databases,
     Installation,
+    PostgresServer,
     installations,
-    running_server,
 )
+from tests.support.values import NOW_MS
 from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.migrate import migrate
+from tidings.storage.postgres.partitions import make_partitions_ahead
 
 TEMPLATE = "tidings_template"
-_SHARED: list[Installation | str] = [GIVEN_URL] if GIVEN_URL else [*installations()]
+SHARED: list[Installation | str] = [GIVEN_URL] if GIVEN_URL else [*installations()]
 
 
 @pytest.fixture(scope="session", params=installations(), ids=str)
@@ -26,27 +30,52 @@ def postgres_installation(request: pytest.FixtureRequest) -> Installation:
 
 
 @pytest.fixture(
-    scope="session", params=_SHARED, ids=lambda one: "postgres-given" if GIVEN_URL else str(one)
+    scope="session", params=SHARED, ids=lambda one: "postgres-given" if GIVEN_URL else str(one)
 )
-def postgres_server(request: pytest.FixtureRequest) -> Iterator[Databases]:
+def postgres_server(request: pytest.FixtureRequest) -> Databases:
     """A server that many tests share, so they must leave it running. It has a migrated template."""
-    if isinstance(request.param, str):
-        server = Databases(request.param)
+    return shared_server(request.param)
+
+
+_OWN: list[PostgresServer] = []
+
+
+def pytest_sessionfinish() -> None:
+    """Stop the servers that were started."""
+    shared_server.cache_clear()
+    while _OWN:
+        _OWN.pop().remove()
+
+
+@cache
+def shared_server(where: Installation | str) -> Databases:
+    """A server that many tests share, started when it is first asked for."""
+    if isinstance(where, str):
+        server = Databases(where)
         server.run(f"DROP DATABASE IF EXISTS {TEMPLATE}")
-        make_template(server)
-        yield server
-        return
-    with running_server(request.param) as own:
-        make_template(own)
-        yield own
+    else:
+        own = PostgresServer(where)
+        _OWN.append(own)
+        own.make()
+        own.start()
+        server = own
+    make_template(server)
+    return server
 
 
 def make_template(server: Databases) -> None:
     """Make the database that others are copied from: migrated, and empty."""
     server.run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8'")
-    db = PostgresConnection(server.url(TEMPLATE))
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(_migrate, server.url(TEMPLATE)).result()
+
+
+def _migrate(url: str) -> None:
+    db = PostgresConnection(url)
     try:
         migrate(db)
+        # Most tests live at one moment.
+        make_partitions_ahead(db, NOW_MS)
     finally:
         db.close()
 

@@ -45,6 +45,10 @@ class StoreUnavailable(Exception):
     """The database cannot be used at the moment; its cause is chained."""
 
 
+class SessionLost(Exception):
+    """The session that fences what this process writes is gone; nothing was written."""
+
+
 class StoreFull(StoreUnavailable):
     """Nothing more is accepted, so that the results of what was accepted find room."""
 
@@ -186,8 +190,10 @@ class EventStore(Protocol):
 class QueueStore(Protocol):
     """The unfinished deliveries."""
 
-    async def list_subscriptions_with_deliveries(self) -> list[str]:
-        """The ids of all subscriptions that have unfinished deliveries."""
+    async def list_subscriptions_with_deliveries(
+        self, shards: Collection[int] | None = None
+    ) -> list[str]:
+        """The ids of all subscriptions that have unfinished deliveries, in all shards or some."""
         ...
 
     async def read_page(self, subscription_id: str, *, after_seq: int, limit: int) -> QueuePage:
@@ -198,7 +204,12 @@ class QueueStore(Protocol):
         ...
 
     async def read_due(
-        self, *, after: tuple[int, int], until_ms: int, limit: int
+        self,
+        *,
+        after: tuple[int, int],
+        until_ms: int,
+        limit: int,
+        shards: Collection[int] | None = None,
     ) -> list[Delivery]:
         """Rows due up to `until_ms`, in the order of (due time, `seq`), above `after`."""
         ...

@@ -65,7 +65,7 @@ class Writer(ABC):
         """On the event loop: tell what was committed, then answer those who asked."""
         for outcome in outcomes:
             if outcome.changes is not None:
-                self._tell(outcome.changes)
+                self.tell(outcome.changes)
         for (_, answer), outcome in zip(done, outcomes, strict=True):
             if answer.cancelled():
                 continue
@@ -74,7 +74,8 @@ class Writer(ABC):
             else:
                 answer.set_result(outcome.value)
 
-    def _tell(self, changes: Committed) -> None:
+    def tell(self, changes: Committed) -> None:
+        """Tell the listeners of a commit, of this process or of another."""
         for listener in self._listeners:
             try:
                 listener(changes)

@@ -1,10 +1,13 @@
 """How many unfinished deliveries each tenant has, without counting them at each publish."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 from tidings.core import limits
 from tidings.core.delivery import Delivery
 from tidings.storage.sql.database import Database, fetch_one
+
+_COUNTED_SECONDS: Final = 1.0
 
 
 class Backlog:
@@ -12,16 +15,22 @@ class Backlog:
 
     Whoever inserts or deletes rows notes it here at once. Nothing of it is stored, and whenever a
     write or a transaction fails, what it touched is forgotten and counted anew; so it cannot differ
-    from the table.
+    from the table. Where other processes write as well, `seconds` is a clock: they are counted
+    anew after a second.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, seconds: Callable[[], float] | None = None) -> None:
         self._db = db
+        self._seconds = seconds
+        self._counted_at = 0.0
         self._counts: dict[str, int] = {}
         self._touched: set[str] = set()
 
     def of(self, tenant_id: str) -> int:
         """How many a tenant has, within the present transaction."""
+        if self._seconds is not None and self._seconds() - self._counted_at > _COUNTED_SECONDS:
+            self._counts.clear()
+            self._counted_at = self._seconds()
         count = self._counts.get(tenant_id)
         if count is None:
             if len(self._counts) >= limits.BACKLOGS_COUNTED_MAX:

@@ -27,15 +27,14 @@ class SqlCatalogue(SqlBase):
 
     async def load_checked_event_types(self) -> list[CataloguedType]:
         """See `CatalogueStore`."""
-        sql = f"SELECT {_COLUMNS} FROM event_type WHERE validation <> 'off'"
-        return await self.read(lambda db: [_type_of(row) for row in fetch_all(db, sql)])
+        return await self.read(load_checked_event_types)
 
     async def get_event_type(self, tenant_id: str, event_type: str) -> CataloguedType:
         """See `CatalogueStore`."""
-        row = await self.read(lambda db: fetch_one(db, _ONE, (tenant_id, event_type)))
-        if row is None:
+        found = await self.read(lambda db: find_event_type(db, tenant_id, event_type))
+        if found is None:
             raise NotFound("there is no such event type in the catalogue")
-        return _type_of(row)
+        return found
 
     async def list_schema_versions(self, tenant_id: str, event_type: str) -> list[SchemaVersion]:
         """See `CatalogueStore`."""
@@ -73,8 +72,7 @@ class SqlCatalogue(SqlBase):
         """See `CatalogueStore`."""
 
         def write(tx: Transaction) -> tuple[CataloguedType, bool]:
-            row = fetch_one(tx.db, _ONE, (tenant_id, event_type))
-            old = None if row is None else _type_of(row)
+            old = find_event_type(tx.db, tenant_id, event_type)
             new = change(old)
             if new is old:
                 return new, False
@@ -101,6 +99,18 @@ class SqlCatalogue(SqlBase):
             write_audit(tx, AuditRecord("event_type.deleted", by, tenant_id, event_type), now_ms)
 
         await self.write(write)
+
+
+def load_checked_event_types(db: Database) -> list[CataloguedType]:
+    """Those by whose schemas published data are checked."""
+    sql = f"SELECT {_COLUMNS} FROM event_type WHERE validation <> 'off'"
+    return [_type_of(row) for row in fetch_all(db, sql)]
+
+
+def find_event_type(db: Database, tenant_id: str, event_type: str) -> CataloguedType | None:
+    """What the catalogue says about an event type, if anything."""
+    row = fetch_one(db, _ONE, (tenant_id, event_type))
+    return None if row is None else _type_of(row)
 
 
 def _put(tx: Transaction, old: CataloguedType | None, new: CataloguedType, by: str) -> None:

@@ -111,7 +111,7 @@ class SqlConfiguration(SqlBase):
 
     async def load_api_keys(self) -> list[ApiKey]:
         """See `ConfigurationStore`."""
-        return await self.read(lambda db: [_key_of(row) for row in fetch_all(db, f"{_KEY_SELECT}")])
+        return await self.read(load_api_keys)
 
     async def create_api_key(self, key: ApiKey, *, by: str = NOBODY) -> None:
         """See `ConfigurationStore`."""
@@ -256,6 +256,17 @@ def _conditions(wanted: SubscriptionFilter, before: str | None) -> tuple[str, li
 _KEY_SELECT = (
     "SELECT key_id, key_hash, name, scopes, tenant_id, created_at_ms, expires_at_ms FROM api_key"
 )
+
+
+def load_api_keys(db: Database) -> list[ApiKey]:
+    """All API keys that are not revoked."""
+    return [_key_of(row) for row in fetch_all(db, _KEY_SELECT)]
+
+
+def find_api_key(db: Database, key_id: str) -> ApiKey | None:
+    """An API key that is not revoked."""
+    row = fetch_one(db, f"{_KEY_SELECT} WHERE key_id = ?", (key_id,))
+    return None if row is None else _key_of(row)
 
 
 def key_created(key: ApiKey, by: str) -> AuditRecord:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.identifier import lowest_seq
+from tidings.core.ownership import shard_of
 from tidings.core.roll_up import RollUp
 from tidings.core.subscription import Status
 from tidings.ports.records import QueuePage
@@ -14,7 +15,7 @@ from tidings.storage.sql.endings import end_rows
 from tidings.storage.sql.results import record_results
 from tidings.storage.sql.roll_ups import put_roll_ups
 from tidings.storage.sql.rows import DELIVERY_COLUMNS, delivery_of
-from tidings.storage.sql.transaction import Transaction
+from tidings.storage.sql.transaction import Transaction, Unordered
 
 # Jumps from one subscription to the next instead of walking through all of their rows.
 _SUBSCRIPTIONS_WITH_ROWS = """
@@ -56,10 +57,12 @@ ORDER BY due_at_ms LIMIT ?
 class SqlQueue(SqlBase):
     """The queue part of the store port."""
 
-    async def list_subscriptions_with_deliveries(self) -> list[str]:
+    async def list_subscriptions_with_deliveries(
+        self, shards: Collection[int] | None = None
+    ) -> list[str]:
         """See `QueueStore`."""
         rows = await self.read(lambda db: fetch_all(db, _SUBSCRIPTIONS_WITH_ROWS))
-        return [row[0] for row in rows]
+        return [row[0] for row in rows if shards is None or shard_of(row[0]) in shards]
 
     async def read_page(self, subscription_id: str, *, after_seq: int, limit: int) -> QueuePage:
         """See `QueueStore`."""
@@ -78,7 +81,12 @@ class SqlQueue(SqlBase):
         return await self.read(read)
 
     async def read_due(
-        self, *, after: tuple[int, int], until_ms: int, limit: int
+        self,
+        *,
+        after: tuple[int, int],
+        until_ms: int,
+        limit: int,
+        shards: Collection[int] | None = None,  # noqa: ARG002 - one process has all of them
     ) -> list[Delivery]:
         """See `QueueStore`."""
         rows = await self.read(lambda db: fetch_all(db, _DUE, (*after, until_ms, limit)))
@@ -99,10 +107,12 @@ class SqlQueue(SqlBase):
         """See `QueueStore`."""
 
         def write(tx: Transaction) -> list[Recorded]:
+            if results:
+                tx.fence()
             put_roll_ups(tx.db, roll_ups)
             return record_results(tx, self.sealer, results)
 
-        return await self.write(write)
+        return await self.write(Unordered(write))
 
     async def settle_deliveries(
         self, subscription_id: str, *, excluding: Collection[int], now_ms: int, limit: int
@@ -110,6 +120,7 @@ class SqlQueue(SqlBase):
         """See `QueueStore`."""
 
         def write(tx: Transaction) -> int:
+            tx.fence()
             row = fetch_one(
                 tx.db,
                 "SELECT status FROM subscription WHERE subscription_id = ?",
@@ -133,8 +144,10 @@ class SqlQueue(SqlBase):
         limit: int,
     ) -> int:
         """See `QueueStore`."""
-        return await self.write(
-            lambda tx: _end_some(
+
+        def write(tx: Transaction) -> int:
+            tx.fence()
+            return _end_some(
                 tx,
                 subscription_id,
                 excluding,
@@ -143,7 +156,8 @@ class SqlQueue(SqlBase):
                 limit=limit,
                 below_seq=lowest_seq(queued_before_ms),
             )
-        )
+
+        return await self.write(write)
 
 
 _SETTLING_TURNS = {

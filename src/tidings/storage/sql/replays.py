@@ -15,7 +15,7 @@ from tidings.core.subscription import Status, Subscription, takes_no_events
 from tidings.ports.records import Replay, ReplayScope
 from tidings.storage.sql.audit import write_audit
 from tidings.storage.sql.base import SqlBase
-from tidings.storage.sql.database import fetch_all, fetch_one
+from tidings.storage.sql.database import Database, fetch_all, fetch_one
 from tidings.storage.sql.events import find_event, insert_deliveries, new_delivery
 from tidings.storage.sql.replay_steps import Bounds, Step, next_step
 from tidings.storage.sql.rounds import FINISHED_SELECT, begin_rounds, finished_of
@@ -23,7 +23,7 @@ from tidings.storage.sql.rows import Row
 from tidings.storage.sql.transaction import Transaction
 
 _REPLAY_COLUMNS = (
-    "replay_id, tenant_id, only, subscription_id, patterns, since_ms, until_ms, total,"
+    'replay_id, tenant_id, "only", subscription_id, patterns, since_ms, until_ms, total,'
     " created_at_ms, done, cursor, finished_at_ms"
 )
 
@@ -162,12 +162,10 @@ class SqlReplays(SqlBase):
         self.keep_reserve()
 
         def write(tx: Transaction) -> Replay:
-            row = fetch_one(
-                tx.db, f"SELECT {_REPLAY_COLUMNS} FROM replay WHERE replay_id = ?", (replay_id,)
-            )
-            if row is None:
+            tx.fence()
+            replay = find_replay(tx.db, replay_id)
+            if replay is None:
                 raise NotFound("there is no such replay")
-            replay = _replay_of(row)
             if replay.finished_at_ms is not None:
                 return replay
             step = self._next_step(tx, replay, limit)
@@ -193,17 +191,14 @@ class SqlReplays(SqlBase):
 
     async def get_replay(self, tenant_id: str, replay_id: str) -> Replay:
         """See `DeliveryStore`."""
-        sql = f"SELECT {_REPLAY_COLUMNS} FROM replay WHERE replay_id = ? AND tenant_id = ?"
-        row = await self.read(lambda db: fetch_one(db, sql, (replay_id, tenant_id)))
-        if row is None:
+        replay = await self.read(lambda db: find_replay(db, replay_id))
+        if replay is None or replay.scope.tenant_id != tenant_id:
             raise NotFound("there is no such replay")
-        return _replay_of(row)
+        return replay
 
     async def load_replays(self) -> list[Replay]:
         """See `DeliveryStore`."""
-        sql = f"SELECT {_REPLAY_COLUMNS} FROM replay WHERE finished_at_ms IS NULL"
-        rows = await self.read(lambda db: fetch_all(db, sql))
-        return [_replay_of(row) for row in rows]
+        return await self.read(load_replays)
 
     def _next_step(self, tx: Transaction, replay: Replay, limit: int) -> Step:
         scope, looked_max = replay.scope, limits.REPLAY_ROWS_LOOKED_AT_MAX
@@ -239,6 +234,19 @@ class SqlReplays(SqlBase):
         ]
         # They are repeats to the scheduler: fresh events must not wait behind a replay.
         insert_deliveries(tx, [msgspec.structs.replace(row, round=1) for row in rows])
+
+
+def load_replays(db: Database) -> list[Replay]:
+    """The replays that are not finished."""
+    sql = f"SELECT {_REPLAY_COLUMNS} FROM replay WHERE finished_at_ms IS NULL"
+    return [_replay_of(row) for row in fetch_all(db, sql)]
+
+
+def find_replay(db: Database, replay_id: str) -> Replay | None:
+    """A replay of any tenant."""
+    sql = f"SELECT {_REPLAY_COLUMNS} FROM replay WHERE replay_id = ?"
+    row = fetch_one(db, sql, (replay_id,))
+    return None if row is None else _replay_of(row)
 
 
 def _find_receiving(tx: Transaction, tenant_id: str, subscription_id: str) -> Subscription:

@@ -43,9 +43,15 @@ class WriterThread(Writer):
     async def _finish_all(self) -> None:
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
-        self._transactions.close()
 
     def _work(self) -> None:
+        try:
+            self._work_until_closed()
+        finally:
+            # A connection belongs to the thread that works with it.
+            self._transactions.close()
+
+    def _work_until_closed(self) -> None:
         waiting: list[Waiting] = []
         is_open = True
         while is_open or waiting:
@@ -89,6 +95,11 @@ class ReaderThreads:
         """Wait for the reads under way and close the connections."""
         self._is_closed = True
         self._pool.shutdown(wait=True)
+        closing = threading.Thread(target=self._close_all)
+        closing.start()
+        closing.join()
+
+    def _close_all(self) -> None:
         for reader in self._opened:
             reader.close()
 

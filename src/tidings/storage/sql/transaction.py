@@ -69,10 +69,12 @@ class Transaction:
         "unparked",
     )
 
-    def __init__(self, db: Database, routing: Routing, last_seq: int) -> None:
+    def __init__(
+        self, db: Database, routing: Routing, last_seq: int, backlog: Backlog | None = None
+    ) -> None:
         self.db = db
         self.routing = routing
-        self.backlog = Backlog(db)
+        self.backlog = backlog or Backlog(db)
         self.last_seq = last_seq
         self.forget()
 
@@ -188,6 +190,7 @@ class Transactions(ABC):
         self._load_routing = load_routing
         self._tell = tell
         self._routing_is_stale = False
+        self._has_changed_routing = False
 
     def run(self, writes: Sequence[Write]) -> list[Written]:
         """Run writes in one transaction, at least one; answers for as many as found room in it.
@@ -196,6 +199,7 @@ class Transactions(ABC):
         """
         began = self._seconds()
         outcomes: list[Written] = []
+        self._has_changed_routing = False
         try:
             self._begin(writes)
             for write in writes:
@@ -229,8 +233,8 @@ class Transactions(ABC):
         """Take the transaction back, if there is one."""
 
     @abstractmethod
-    def _log_configuration(self, tx: Transaction) -> None:
-        """Note that a write has changed the configuration, for those who follow."""
+    def _log(self, tx: Transaction, changes: Committed) -> None:
+        """Put down what a write has changed, for those who follow."""
 
     @abstractmethod
     def _close(self) -> None:
@@ -247,13 +251,14 @@ class Transactions(ABC):
             if tx.tellings:
                 self._tell(tx)
             changes = tx.notes()
-            if changes is not None and changes.has_configuration:
-                self._log_configuration(tx)
+            if changes is not None:
+                self._log(tx, changes)
         except self.passed_on:
             raise
         except Exception as fault:  # noqa: BLE001 - it is handed to whoever asked for the write
             tx.backlog.undo()
             self._routing_is_stale |= bool(tx.subscriptions)
+            self._has_changed_routing |= bool(tx.subscriptions)
             if is_alone:
                 self._roll_back()
                 self._begin(writes)
@@ -265,6 +270,7 @@ class Transactions(ABC):
         if not is_alone:
             self._db.execute("RELEASE one_write")
         tx.backlog.keep()
+        self._has_changed_routing |= bool(tx.subscriptions)
         return Written(value, changes=changes)
 
     def _refresh_routing(self) -> None:
@@ -274,7 +280,7 @@ class Transactions(ABC):
 
     def _undo(self) -> None:
         # What was not committed may have changed both; the numbers drawn are only skipped.
-        self._routing_is_stale = True
+        self._routing_is_stale |= self._has_changed_routing or bool(self._tx.subscriptions)
         self._tx.backlog.forget()
         self._roll_back()
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import cast
 
+from tidings.ports.store import Committed
 from tidings.storage.sealing import Sealer
 from tidings.storage.sql.configuration import load_routing
 from tidings.storage.sql.database import Database
@@ -54,8 +55,9 @@ class SqliteTransactions(Transactions):
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 
-    def _log_configuration(self, tx: Transaction) -> None:
-        tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
+    def _log(self, tx: Transaction, changes: Committed) -> None:
+        if changes.has_configuration:
+            tx.db.execute("UPDATE configuration SET version = version + 1 WHERE id = 1")
 
     def _close(self) -> None:
         self._connection.close()
