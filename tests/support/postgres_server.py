@@ -32,7 +32,7 @@ import asyncpg
 GIVEN_URL = os.environ.get("TIDINGS_TEST_POSTGRES_URL", "")
 USER = "tidings"
 START_SECONDS = 60
-_UNPRIVILEGED = "nobody"
+UNPRIVILEGED = "nobody"
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 fsync = off
@@ -47,7 +47,7 @@ trap '' INT TERM HUP
 cat > /dev/null
 if read -r server < "$0/data/postmaster.pid"; then
     kill -QUIT "$server"
-    while kill -0 "$server"; do sleep 0.02; done
+    while [ -e "$0/data/postmaster.pid" ] && kill -0 "$server"; do sleep 0.02; done
 fi 2> /dev/null
 rm -rf "$0"
 """
@@ -136,7 +136,7 @@ class PostgresServer(Databases):
         self._settings = _SETTINGS + settings
         super().__init__(f"postgresql://{USER}@127.0.0.1:{self.port}/postgres")
         if os.geteuid() == 0:
-            found = pwd.getpwnam(_UNPRIVILEGED)
+            found = pwd.getpwnam(UNPRIVILEGED)
             os.chown(self.folder, found.pw_uid, found.pw_gid)
         self._watcher = subprocess.Popen(
             ["/bin/sh", "-c", _WATCH, self.folder], stdin=subprocess.PIPE, start_new_session=True
@@ -244,8 +244,8 @@ class PostgresServer(Databases):
             text=True,
             check=False,
             env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
-            user=_UNPRIVILEGED if as_root else None,
-            group=pwd.getpwnam(_UNPRIVILEGED).pw_gid if as_root else None,
+            user=UNPRIVILEGED if as_root else None,
+            group=pwd.getpwnam(UNPRIVILEGED).pw_gid if as_root else None,
             extra_groups=[] if as_root else None,
         )
         assert done.returncode == 0, f"{program}: {done.stdout}\n{self.log()[-2_000:]}"

@@ -12,7 +12,6 @@ What stands in quotes and in comments is left alone.
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import count
 from typing import Any, Final
 
 STATEMENTS_KEPT: Final = 1_000
@@ -98,14 +97,15 @@ _TYPES: Final = {"i": "bigint", "t": "text", "b": "bytea", "f": "double precisio
 def _cut(sql: str) -> list[str | Place]:
     parts: list[str | Place] = []
     start = 0
-    following = count(1)
+    highest = 0
     for token in _TOKEN.finditer(sql):
         if token["quoted"] is not None:
             continue
         parts.append(sql[start : token.start()])
         start = token.end()
         if token["number"] is not None:
-            number = int(token["number"] or next(following))
+            number = int(token["number"] or highest + 1)
+            highest = max(highest, number)
             is_null = None if token["test"] is None else token["negated"] is None
             parts.append(Place(number, is_null=is_null))
         else:
