@@ -176,6 +176,11 @@ SERVER_SILENT_MS: Final = 1_000
 """So long after a statement should have been given up, PostgreSQL counts as unreachable."""
 COMMIT_SILENT_MS: Final = 10_000
 """A COMMIT without an answer for so long has an unknown result."""
+PARTITION_DAYS_AHEAD: Final = 7
+PARTITION_LOCK_MS: Final = 200
+PARTITION_DETACH_MS: Final = 2_000
+"""How long a partition that is to go waits for those who read its table, before it is given up."""
+PARTITION_TRIES: Final = 3
 RETAINED_ROWS_MAX: Final = 200
 """What one step of the retention deletes or ends."""
 BACKLOGS_COUNTED_MAX: Final = 10_000

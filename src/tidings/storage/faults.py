@@ -17,3 +17,7 @@ class TryAgain(StoreUnavailable):
 
 class CommitUnknown(StoreUnavailable):
     """The connection was lost while a transaction was committed: it may stand, or not."""
+
+
+class NoPartition(StoreUnavailable):
+    """A row is of a day for which the log has no partition; it is to be made, then tried again."""

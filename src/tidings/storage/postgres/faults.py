@@ -5,7 +5,7 @@ from typing import Final
 import asyncpg
 
 from tidings.ports.store import StoreUnavailable
-from tidings.storage.faults import TryAgain
+from tidings.storage.faults import NoPartition, TryAgain
 
 FAULTS: Final = (
     asyncpg.PostgresError,
@@ -65,6 +65,8 @@ def state_of(fault: BaseException | None) -> str | None:
 
 def _by_state(fault: asyncpg.PostgresError) -> Exception | None:
     state = fault.sqlstate or ""
+    if isinstance(fault, asyncpg.CheckViolationError) and fault.constraint_name is None:
+        return NoPartition(str(fault))
     if state in LOST_AGAINST_OTHERS:
         return TryAgain(str(fault))
     if state in _UNPREPARED:

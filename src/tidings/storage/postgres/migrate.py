@@ -17,7 +17,11 @@ from tidings.storage.postgres.connection import PostgresConnection
 STEP_SECONDS_MAX: Final = 3_600.0
 LOCK_SECONDS_MAX: Final = 60
 OLDEST_SERVER: Final = 15
-_CREATED_BY_ANOTHER: Final = (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError)
+_CREATED_BY_ANOTHER: Final = (
+    asyncpg.DuplicateObjectError,
+    asyncpg.DuplicateTableError,
+    asyncpg.UniqueViolationError,
+)
 
 
 class Step(msgspec.Struct, frozen=True):
