@@ -1,9 +1,8 @@
 """One connection to a real PostgreSQL: what it answers, how it fails, and how it comes back."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from signal import SIGCONT, SIGSTOP
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support.pgbouncer import pgbouncer
 from tests.support.postgres_server import Databases, Installation, running_server
+from tests.support.postgres_sessions import begun, eventually, lives, process_of, waits
 from tidings.ports.store import StoreUnavailable
 from tidings.storage.faults import CommitUnknown, TryAgain
 from tidings.storage.postgres.connection import PostgresConnection
@@ -47,36 +47,6 @@ def watcher(postgres_url: str) -> Iterator[PostgresConnection]:
     """Who looks at the other sessions; within a transaction one would always see the same."""
     with opened(postgres_url) as db:
         yield db
-
-
-def begun(work: Callable[[], Any]) -> Future[Any]:
-    """Begin something on a thread of its own."""
-    thread = ThreadPoolExecutor(1)
-    future = thread.submit(work)
-    thread.shutdown(wait=False)
-    return future
-
-
-def eventually(is_true: Callable[[], bool]) -> None:
-    for _ in range(2_000):
-        if is_true():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it did not become true within ten seconds")
-
-
-def process_of(db: PostgresConnection) -> int:
-    return int(db.execute("SELECT pg_backend_pid()").fetchone()[0])
-
-
-def lives(db: PostgresConnection, process: int) -> bool:
-    sql = "SELECT 1 FROM pg_stat_activity WHERE pid = ?"
-    return db.execute(sql, (process,)).fetchone() is not None
-
-
-def waits(db: PostgresConnection, process: int) -> bool:
-    sql = "SELECT 1 FROM pg_stat_activity WHERE pid = ? AND wait_event_type = 'Lock'"
-    return db.execute(sql, (process,)).fetchone() is not None
 
 
 def end(db: PostgresConnection, process: int) -> None:
