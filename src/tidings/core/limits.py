@@ -275,6 +275,8 @@ LEASE_MARGIN_MS: Final = 1_000
 """So long before its lease ends, by its own clock, a worker starts nothing more."""
 CLOCK_DRIFT_SHARE_MAX: Final = 0.02
 """How wrong a clock may go, as a share of the time that passes; healthy ones are far better."""
+CLOCKS_APART_MS_MAX: Final = 5_000
+"""How far the clocks of healthy hosts may be apart."""
 COORDINATION_TIMEOUT_MS: Final = 2_000
 """A statement about ownership without an answer by then counts as failed: its effect is unknown."""
 COORDINATION_RETRY_MS: Final = 250
