@@ -65,6 +65,8 @@ class Intake:
         A follower may have been told of before although the commit did not see it.
         """
         for delivery in deliveries:
+            if delivery.ordering_key is None:
+                continue
             endpoint = self._roster.endpoints.get(delivery.subscription_id)
             if endpoint is not None and endpoint.is_ours:
                 self.find_followers(endpoint, delivery)

@@ -164,8 +164,12 @@ class Reading:
         return missing
 
     def begin_read(self) -> int:
-        """Note that a read for the audit begins; the answer names it."""
+        """Note that a read begins that nobody asked for; the answer names it."""
         return self._roster.finished.begin_read()
+
+    def end_read(self, reading: int) -> None:
+        """Note that the rows of such a read are taken in, or that it failed."""
+        self._roster.finished.end_read(reading)
 
     def _ask_for_rows(self, endpoint: Endpoint, now_ms: int) -> None:
         roster = self._roster

@@ -6,6 +6,9 @@ lifecycle event that tells of it, in the same transaction (`tidings.core.lifecyc
 Every method raises `StoreUnavailable` when the database cannot be used, and then nothing is known
 about whether a write took effect; all writes may be repeated safely. Times are milliseconds since
 1970. Methods that change something take `now_ms`; none reads a clock.
+
+Where shards have owners, what an owner writes (results, settled and held deliveries, steps of
+replays) is fenced by its session: it raises `SessionLost` when that is gone.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -51,6 +54,10 @@ class SessionLost(Exception):
 
 class StoreFull(StoreUnavailable):
     """Nothing more is accepted, so that the results of what was accepted find room."""
+
+
+class SessionLost(Exception):
+    """The session that fences this process's writes is gone; nothing was written."""
 
 
 class Disabling(msgspec.Struct, frozen=True, gc=False):
@@ -193,7 +200,7 @@ class QueueStore(Protocol):
     async def list_subscriptions_with_deliveries(
         self, shards: Collection[int] | None = None
     ) -> list[str]:
-        """The ids of all subscriptions that have unfinished deliveries, in all shards or some."""
+        """The ids of all subscriptions, or those of some shards, with unfinished deliveries."""
         ...
 
     async def read_page(self, subscription_id: str, *, after_seq: int, limit: int) -> QueuePage:
@@ -211,7 +218,10 @@ class QueueStore(Protocol):
         limit: int,
         shards: Collection[int] | None = None,
     ) -> list[Delivery]:
-        """Rows due up to `until_ms`, in the order of (due time, `seq`), above `after`."""
+        """Rows due up to `until_ms`, in the order of (due time, `seq`), above `after`.
+
+        Of some shards, where they have owners, or of all.
+        """
         ...
 
     async def read_due_of_subscription(

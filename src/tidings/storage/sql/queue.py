@@ -86,7 +86,7 @@ class SqlQueue(SqlBase):
         after: tuple[int, int],
         until_ms: int,
         limit: int,
-        shards: Collection[int] | None = None,  # noqa: ARG002 - one process has all of them
+        shards: Collection[int] | None = None,  # noqa: ARG002 - one owner has them all
     ) -> list[Delivery]:
         """See `QueueStore`."""
         rows = await self.read(lambda db: fetch_all(db, _DUE, (*after, until_ms, limit)))
