@@ -48,10 +48,6 @@ class StoreUnavailable(Exception):
     """The database cannot be used at the moment; its cause is chained."""
 
 
-class SessionLost(Exception):
-    """The session that fences what this process writes is gone; nothing was written."""
-
-
 class StoreFull(StoreUnavailable):
     """Nothing more is accepted, so that the results of what was accepted find room."""
 
