@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import msgspec
 
 from tests.support import tally
 from tests.support.jumping_clock import JumpingClock
+from tests.support.stores import open_store_of_worlds
 from tidings.api.app import create_app
 from tidings.api.services import ApiSettings, Services
-from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.addresses import AddressRules
 from tidings.core.attempt import Answer, Attempt, Outcome, error_class_of, outcome_of
 from tidings.core.catalogue import CheckOutcome
@@ -36,9 +36,7 @@ from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.operations.trials import Trials
 from tidings.ports.store import Result
-from tidings.storage.sealing import Sealer
 from tidings.storage.sql.store import SqlStore
-from tidings.storage.sqlite import open_store
 from tidings.system import SystemChance
 
 PUBLIC_URL = "https://api.example.com"
@@ -211,12 +209,8 @@ async def api_world(
     **options: Any,
 ) -> AsyncIterator[ApiWorld]:
     """Everything behind the API on fresh data."""
-    store = await open_store(
-        folder / "tidings.db",
-        sealer=Sealer(b"k" * 32),
-        chance=SystemChance(),
-        lifecycle_data=lifecycle_data,
-    )
+    rest = AsyncExitStack()
+    store = await rest.enter_async_context(open_store_of_worlds(folder, chance=SystemChance()))
     settings = ApiSettings(PUBLIC_URL, b"c" * 32, "test", is_dev=is_dev, **options)
     world = ApiWorld(
         store,
@@ -239,4 +233,4 @@ async def api_world(
         await publishing
         for client in world.clients:
             await client.aclose()
-        await store.close()
+        await rest.aclose()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.jumping_clock import JumpingClock
-from tidings.api.wire.lifecycle import lifecycle_data
+from tests.support.stores import open_store_of_worlds
 from tidings.core.addresses import LOOPBACK_NETWORKS, AddressRules
 from tidings.core.egress_proxy import EgressProxy
 from tidings.core.event import Accepted
@@ -19,9 +19,8 @@ from tidings.engine.engine import Engine
 from tidings.engine.sending import Sender
 from tidings.operations.publish import Publication, Publisher
 from tidings.ports.records import DeliveryFilter, DeliveryRecord
-from tidings.storage.sealing import Sealer
+from tidings.storage.postgres import PostgresStore
 from tidings.storage.sql.store import SqlStore
-from tidings.storage.sqlite import open_store
 from tidings.system import SystemChance
 from tidings.transport import HttpTransport
 
@@ -104,13 +103,10 @@ async def engine_world(
 ) -> AsyncIterator[EngineWorld]:
     """Everything running; it is stopped in order at the end."""
     clock, chance = JumpingClock(), SystemChance()
-    store = await open_store(
-        folder / "tidings.db",
-        sealer=Sealer(b"k" * 32),
-        chance=chance,
-        lifecycle_data=lifecycle_data,
-    )
-    async with HttpTransport(rules, proxy=proxy) as transport:
+    async with (
+        open_store_of_worlds(folder, chance=chance) as store,
+        HttpTransport(rules, proxy=proxy) as transport,
+    ):
         engine = Engine(
             store,
             Sender(transport, clock, chance, PAYLOADS, version="test"),
@@ -120,6 +116,8 @@ async def engine_world(
             disable_after_days=5,
             retention_days=30,
         )
+        if isinstance(store, PostgresStore):
+            engine.share(store)
         await engine.start()
         world = EngineWorld(store, engine, clock)
         publishing = asyncio.create_task(world.publisher.run())
@@ -129,4 +127,3 @@ async def engine_world(
             world.publisher.close()
             await publishing
             await engine.stop(timeout_seconds=2)
-            await store.close()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from tests.support.postgres_fixtures import SHARED, TEMPLATE, shared_server
 from tests.support.postgres_server import Installation
@@ -77,11 +78,11 @@ class PostgresStores:
         finally:
             await store.close()
 
-    def drop(self) -> None:
-        """Drop all databases."""
-        for name in self._databases.values():
+    def drop(self, *, but: Path | None = None) -> None:
+        """Drop all databases, or all but that of one folder."""
+        for folder in [one for one in self._databases if one != but]:
+            name = self._databases.pop(folder)
             shared_server(self._where).run(f"DROP DATABASE {name} WITH (FORCE)")
-        self._databases = {}
 
 
 POSTGRES_STORES = {
@@ -90,3 +91,16 @@ POSTGRES_STORES = {
 }
 STORES: dict[str, StoreOpener] = {"sqlite": open_sqlite_store, **POSTGRES_STORES}
 """Every database that Tidings works with; the contract suite runs against each of them."""
+
+_OF_WORLDS = os.environ.get("TIDINGS_TEST_STORE", "sqlite")
+"""On which of them tests of the API and of the engine run: SQLite, unless somebody asks."""
+
+
+@asynccontextmanager
+async def open_store_of_worlds(folder: Path, *, chance: Chance) -> AsyncIterator[SqlStore]:
+    """An empty store for everything that stands above it."""
+    opener: Any = STORES[_OF_WORLDS]
+    if isinstance(opener, PostgresStores):
+        opener.drop(but=folder)
+    async with opener(folder, chance=chance) as store:
+        yield store

@@ -27,7 +27,7 @@ class Tenants:
         if before is not None:
             return []
         # The least text above an id is the id with one more character.
-        found = await self._store.list_tenants(before=tenant_id + "\0", limit=1)
+        found = await self._store.list_tenants(before=tenant_id + "\1", limit=1)
         return [one for one in found if one[0] == tenant_id]
 
     async def erase(self, principal: Principal, tenant_id: str) -> None:

@@ -20,7 +20,7 @@ from tidings.ports.store import StoreUnavailable
 from tidings.storage.faults import CommitUnknown, TryAgain
 from tidings.storage.postgres.address import postgres_address
 from tidings.storage.postgres.faults import FAULTS, READS_ONLY, in_our_words, state_of
-from tidings.storage.postgres.translation import over_rows, translated
+from tidings.storage.postgres.translation import over_rows, storable, translated
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ class PostgresConnection:
         """
         if not rows:
             return []
-        columns = [list(column) for column in zip(*rows, strict=True)]
+        columns = [[storable(value) for value in column] for column in zip(*rows, strict=True)]
         assert len(columns) == len(types), f"{len(types)} columns wanted, {len(columns)} given"
         return self._fetch(over_rows(before, after, types), columns)
 

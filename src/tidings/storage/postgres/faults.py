@@ -66,7 +66,7 @@ def state_of(fault: BaseException | None) -> str | None:
 def _by_state(fault: asyncpg.PostgresError) -> Exception | None:
     state = fault.sqlstate or ""
     if isinstance(fault, asyncpg.CheckViolationError) and fault.constraint_name is None:
-        return NoPartition(str(fault))
+        return NoPartition(f"{fault} {fault.detail}")
     if state in LOST_AGAINST_OTHERS:
         return TryAgain(str(fault))
     if state in _UNPREPARED:

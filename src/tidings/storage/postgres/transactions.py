@@ -14,13 +14,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-import asyncpg
-
 from tidings.core.identifier import id_made_at_ms, seq_drawn_at_ms
 from tidings.core.ownership import shard_of
 from tidings.core.routing import Routing
 from tidings.ports.store import Committed, SessionLost, StoreUnavailable
-from tidings.storage.faults import TryAgain
+from tidings.storage.faults import NoPartition, TryAgain
 from tidings.storage.postgres.changes import Kind, OwnCommits, changed_subscriptions
 from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.partitions import make_partitions
@@ -101,7 +99,6 @@ class PostgresTransactions(Transactions):
     """Runs writes on one connection of this process; others have theirs."""
 
     _tx: PostgresTransaction
-    passed_on = (*Transactions.passed_on, asyncpg.CheckViolationError)
 
     def __init__(
         self,
@@ -140,11 +137,12 @@ class PostgresTransactions(Transactions):
                 outcomes = super().run(writes)
             except OrderNeeded:
                 self._must_order = True
-            except asyncpg.CheckViolationError as fault:
+                continue
+            fault = outcomes[0].fault
+            if isinstance(fault, NoPartition):
                 self._make_room(fault)
-            else:
-                if not isinstance(outcomes[0].fault, TryAgain):
-                    return outcomes
+            elif not isinstance(fault, TryAgain):
+                return outcomes
         return [Written(fault=StoreUnavailable("other transactions came first, three times"))]
 
     def _begin(self, writes: Sequence[Write]) -> None:
@@ -226,11 +224,10 @@ class PostgresTransactions(Transactions):
         self._refresh_routing()
         self._known_version = version
 
-    def _make_room(self, fault: asyncpg.CheckViolationError) -> None:
-        """Make the partitions that a row of another time needs. Raises what else it is."""
-        key = _PARTITION_KEY.search(str(fault.detail))
-        if key is None or "no partition" not in str(fault):
-            raise fault
+    def _make_room(self, fault: NoPartition) -> None:
+        """Make the partitions that a row of another time needs."""
+        key = _PARTITION_KEY.search(str(fault))
+        assert key is not None, "the server names the key that it has no partition for"
         at_ms = id_made_at_ms(key[1]) if key[1].startswith("dlv_") else seq_drawn_at_ms(int(key[1]))
         make_partitions(self._connection, since_ms=at_ms, until_ms=at_ms)
 

@@ -29,6 +29,16 @@ _TOKEN: Final = re.compile(
 )
 
 
+def storable(value: Any) -> Any:
+    """The value as PostgreSQL can take it: text has no NUL there, but may show the sign for it.
+
+    So what cannot exist is looked for and not found, instead of being an error.
+    """
+    if isinstance(value, str) and "\0" in value:
+        return value.replace("\0", "\N{SYMBOL FOR NULL}")
+    return value
+
+
 class Place:
     """Where a value goes; `is_null` is what is asked of it there, if that is all."""
 
@@ -56,7 +66,7 @@ class Translation:
         if nulls not in self._variants:
             self._variants[nulls] = self._variant(nulls)
         text, numbers = self._variants[nulls]
-        return text, [bindings[number - 1] for number in numbers]
+        return text, [storable(bindings[number - 1]) for number in numbers]
 
     def _variant(self, nulls: Sequence[bool]) -> tuple[str, list[int]]:
         """The text for values of which these are NULL, and the numbers of those it still needs."""
