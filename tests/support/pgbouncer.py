@@ -58,6 +58,7 @@ default_pool_size = {pool_size}
                     line = running.stderr.readline()
                     assert line, said
                     said += line
-                yield f"postgresql://{parts.username}@127.0.0.1:{port}/{database}?pooler=transaction"
+                place = f"{parts.username}@127.0.0.1:{port}/{database}"
+                yield f"postgresql://{place}?pooler=transaction"
             finally:
                 running.kill()

