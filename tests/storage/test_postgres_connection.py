@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from signal import SIGCONT, SIGSTOP
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -232,23 +233,23 @@ def test_who_loses_against_another_transaction_may_try_again(
 def test_a_database_that_lets_nobody_in_is_unavailable(
     postgres_server: Databases, postgres_url: str, which: str
 ) -> None:
+    guest = postgres_server.new_name()
     url = postgres_url
     if which == "port":
         url = "postgresql://tidings@127.0.0.1:1/postgres"
     elif which == "database":
         url = postgres_server.url("nobody_made_this")
     else:
-        name = postgres_url.rpartition("/")[2]
-        postgres_server.run(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
-        postgres_server.run("CREATE ROLE guest LOGIN")
-        url = postgres_url.replace("tidings@", "guest@")
+        parts = urlsplit(postgres_url)
+        postgres_server.run(f"ALTER DATABASE {parts.path[1:]} CONNECTION LIMIT 0")
+        postgres_server.run(f"CREATE ROLE {guest} LOGIN")
+        url = f"postgresql://{guest}@{parts.hostname}:{parts.port}{parts.path}"
     try:
         with opened(url) as db, pytest.raises(StoreUnavailable, match="cannot be reached"):
             db.begin()
         assert not db.in_transaction
     finally:
-        if which == "many":
-            postgres_server.run("DROP ROLE guest")
+        postgres_server.run(f"DROP ROLE IF EXISTS {guest}")
 
 
 def test_a_server_that_only_reads_is_left(postgres: PostgresConnection) -> None:

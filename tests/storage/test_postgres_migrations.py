@@ -165,15 +165,12 @@ def test_a_database_of_another_program_is_refused(postgres: PostgresConnection) 
 
 
 def test_a_database_that_cannot_hold_all_text_is_refused(postgres_server: Databases) -> None:
-    postgres_server.run(
-        "CREATE DATABASE tidings_latin TEMPLATE template0 ENCODING 'LATIN1'"
-        " LC_COLLATE 'C' LC_CTYPE 'C'"
-    )
-    try:
-        with pytest.raises(DatabaseUnfit, match="UTF8"):
-            migrated(postgres_server.url("tidings_latin"))
-    finally:
-        postgres_server.run("DROP DATABASE tidings_latin")
+    options = "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"
+    with (
+        postgres_server.new_database(options=options) as name,
+        pytest.raises(DatabaseUnfit, match="UTF8"),
+    ):
+        migrated(postgres_server.url(name))
 
 
 @given(patterns=st.none() | PATTERNS, event_type=EVENT_TYPES)

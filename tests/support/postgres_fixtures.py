@@ -1,5 +1,6 @@
 """Databases on real PostgreSQL servers, of every version on this machine, for any test."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -18,7 +19,7 @@ from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.migrate import migrate
 from tidings.storage.postgres.partitions import make_partitions_ahead
 
-TEMPLATE = "tidings_template"
+TEMPLATE = f"tidings_template_{os.getpid()}"
 SHARED: list[Installation | str] = [GIVEN_URL] if GIVEN_URL else [*installations()]
 
 
@@ -38,11 +39,14 @@ def postgres_server(request: pytest.FixtureRequest) -> Databases:
 
 
 _OWN: list[PostgresServer] = []
+_GIVEN: list[Databases] = []
 
 
 def pytest_sessionfinish() -> None:
     """Stop the servers that were started."""
     shared_server.cache_clear()
+    while _GIVEN:
+        _GIVEN.pop().run(f"DROP DATABASE {TEMPLATE}")
     while _OWN:
         _OWN.pop().remove()
 
@@ -52,7 +56,7 @@ def shared_server(where: Installation | str) -> Databases:
     """A server that many tests share, started when it is first asked for."""
     if isinstance(where, str):
         server = Databases(where)
-        server.run(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+        _GIVEN.append(server)
     else:
         own = PostgresServer(where)
         _OWN.append(own)
@@ -80,10 +84,17 @@ def _migrate(url: str) -> None:
         db.close()
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: Databases) -> str:
+    """The database that others are copied from: migrated, and empty."""
+    assert postgres_server
+    return TEMPLATE
+
+
 @pytest.fixture
-def postgres_url(postgres_server: Databases) -> Iterator[str]:
+def postgres_url(postgres_server: Databases, postgres_template: str) -> Iterator[str]:
     """A migrated database of its own for a test."""
-    with postgres_server.new_database(TEMPLATE) as name:
+    with postgres_server.new_database(postgres_template) as name:
         yield postgres_server.url(name)
 
 

@@ -118,11 +118,15 @@ class Databases:
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(lambda: asyncio.run(_run(url, sql))).result()
 
+    def new_name(self) -> str:
+        """A name that nobody else who shares the server gives to anything."""
+        return f"tidings_test_{os.getpid()}_{next(self._count)}"
+
     @contextmanager
-    def new_database(self, template: str = "template0") -> Iterator[str]:
+    def new_database(self, template: str = "template0", options: str = "") -> Iterator[str]:
         """A database of its own for a test; answers its name."""
-        name = f"tidings_test_{os.getpid()}_{next(self._count)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE {template}")
+        name = self.new_name()
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} {options}")
         try:
             yield name
         finally:
