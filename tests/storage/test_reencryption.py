@@ -14,9 +14,10 @@ from tidings.core.subscription import Subscription
 from tidings.key_files import install_next_key, kept_key_path, next_key_path, read_key, write_key
 from tidings.ports.records import IdempotentAnswer
 from tidings.storage.sealing import Sealer
+from tidings.storage.sql.reencryption import SEALED
 from tidings.storage.sql.store import WrongKey
 from tidings.storage.sqlite.connection import connect
-from tidings.storage.sqlite.reencryption import SEALED, key_fits, reencrypt
+from tidings.storage.sqlite.reencryption import key_fits, reencrypt
 
 NEW_KEY = b"n" * 32
 HEADERS = (("Authorization", "Bearer secret"),)
@@ -142,7 +143,7 @@ if at == 0:
     key_change.install_next_key = die
 change.carry_out(reached)
 """
-AT = [1, 4, 8, 0]
+AT = [1, 5, 11, 0]
 """At the first step, in the middle, at the last step before the commit; 0: after the commit."""
 
 

@@ -3,6 +3,10 @@
 from tidings.ports.store import StoreUnavailable
 
 
+class DatabaseInUse(Exception):
+    """Another process works with this database."""
+
+
 class DatabaseTooNew(Exception):
     """A newer version of the program has changed this database."""
 

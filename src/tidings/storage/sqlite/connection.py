@@ -13,7 +13,7 @@ import apsw
 from tidings.core import limits
 from tidings.core.pattern import matches
 from tidings.ports.store import StoreUnavailable
-from tidings.storage.faults import DatabaseTooNew
+from tidings.storage.faults import DatabaseInUse, DatabaseTooNew
 from tidings.storage.sqlite.statements import SqliteConnection
 
 STATEMENTS_CACHED: Final = 300
@@ -29,10 +29,6 @@ UNAVAILABLE: Final = (
     apsw.PermissionsError,
     apsw.ReadOnlyError,
 )
-
-
-class DatabaseInUse(Exception):
-    """Another process works with this database."""
 
 
 @contextmanager
