@@ -28,7 +28,7 @@ def commands() -> dict[str, TyperCommand]:
 
 
 COMMANDS = commands()
-LONE = {"serve", "demo", "database copy"}
+LONE = {"serve", "demo"}
 """Those that answer nothing."""
 
 
@@ -83,19 +83,6 @@ def test_a_command_that_makes_no_sense_is_one_line(run: Run, arguments: list[str
     assert ended.code == 2
     assert ended.out == ""
     assert ended.err.startswith("tidings: ")
-    assert ended.err.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["database", "copy"],
-    ],
-)
-def test_what_is_not_built_yet_says_so(run: Run, arguments: list[str]) -> None:
-    ended = run(*arguments)
-    assert ended.code == 7
-    assert "this version" in ended.err
     assert ended.err.count("\n") == 1
 
 

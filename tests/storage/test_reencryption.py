@@ -124,6 +124,7 @@ DIE_AT = """
 import os, signal, sys
 from pathlib import Path
 from tidings.cli import key_change
+from tidings.cli.maintained import maintained
 from tidings.settings import Settings
 
 folder, at = Path(sys.argv[1]), int(sys.argv[2])
@@ -138,7 +139,8 @@ def reached(*_):
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-change = key_change.KeyChange.of(Settings.load({"TIDINGS_DATA_DIR": str(folder)}), None)
+settings = Settings.load({"TIDINGS_DATA_DIR": str(folder)})
+change = key_change.KeyChange.of(maintained(settings), settings, None)
 if at == 0:
     key_change.install_next_key = die
 change.carry_out(reached)

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidings.cli.maintained import Maintained
 from tidings.cli.output import CommandFailed, ExitCode, refuse
 from tidings.key_files import install_next_key, next_key_path, read_key, write_key
 from tidings.settings import Settings
 from tidings.storage.sealing import KEY_BYTES
-from tidings.storage.sqlite.reencryption import Reencrypted, key_fits, reencrypt
+from tidings.storage.sql.reencryption import Reencrypted
 from tidings.system import SystemChance
 
 
@@ -19,25 +20,27 @@ class KeyChange:
     `is_done`: the database had changed already, only the file had not.
     """
 
-    database: Path
+    database: Maintained
     file: Path | None
     old: bytes
     new: bytes
     is_done: bool = False
 
     @classmethod
-    def of(cls, settings: Settings, new_key_file: Path | None) -> "KeyChange":
+    def of(cls, database: Maintained, settings: Settings, new_key_file: Path | None) -> "KeyChange":
         """The change that is asked for, or that was begun and cut short before.
 
         The caller holds the lock of the database. Raises `CommandFailed` when a key is missing.
         """
-        database, file = settings.database_path, settings.encryption_key_path
+        file = settings.encryption_key_path
         named = _named(settings, new_key_file)
         if settings.encryption_key is not None:
             if named is None:
                 refuse("give the new key: --new-key-file, or TIDINGS_NEW_ENCRYPTION_KEY")
             return cls(database, None, settings.encryption_key_bytes, named)
-        is_done = install_next_key(file, lambda key: key_fits(database, key))
+        if settings.is_postgres:
+            refuse("set TIDINGS_ENCRYPTION_KEY to the present key")
+        is_done = install_next_key(file, database.key_fits)
         if not file.exists():
             raise CommandFailed(f"there is no key at {file}", ExitCode.NOT_FOUND)
         old = read_key(file)
@@ -54,7 +57,7 @@ class KeyChange:
         if self.file is not None:
             # On disk before anything is sealed with it, or a crash could lose it.
             write_key(next_key_path(self.file), self.new)
-        done = reencrypt(self.database, self.old, self.new, progress)
+        done = self.database.reencrypt(self.old, self.new, progress)
         if self.file is not None:
             install_next_key(self.file, lambda key: key == self.new)
         return done

@@ -65,3 +65,11 @@ def postgres_address(url: str) -> PostgresAddress:
     kept = {name: value for name, value in query.items() if name not in _OF_LIBPQ_ALONE}
     dsn = urlunsplit(parts._replace(query=urlencode(kept, quote_via=quote)))
     return PostgresAddress(dsn, frozenset(kept), pooler is not None, connect_seconds)
+
+
+def shown_url(url: str) -> str:
+    """A database URL as people may see it: without password and query."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    shown = parts._replace(netloc=user.partition(":")[0] + at + hosts, query="", fragment="")
+    return urlunsplit(shown)

@@ -77,6 +77,20 @@ def migrate(db: PostgresConnection) -> list[str]:
     return [step.name for step in steps]
 
 
+def require_tables(db: PostgresConnection) -> None:
+    """See that the tables are those of this program.
+
+    Raises `DatabaseTooNew`, and `DatabaseUnfit` when they are not there or older.
+    """
+    if not _has_table_of_steps(db):
+        raise DatabaseUnfit("it has no tables yet; `tidings database migrate` makes them")
+    if _steps_to_take(db):
+        raise DatabaseUnfit(
+            "its tables are older than this program; `tidings database migrate` brings them up "
+            "to date"
+        )
+
+
 def check_server(db: PostgresConnection) -> None:
     """See that Tidings can work on this server. Raises `DatabaseUnfit`."""
     sql = "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding')"
@@ -95,13 +109,17 @@ def _make_table_of_steps(db: PostgresConnection) -> None:
         ' number bigint PRIMARY KEY, name text COLLATE "C" NOT NULL,'
         ' checksum text COLLATE "C" NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())'
     )
-    if db.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()[0]:
+    if _has_table_of_steps(db):
         return
     try:
         db.execute(sql)
     except _CREATED_BY_ANOTHER:
         # Whoever was a moment quicker has committed it.
         return
+
+
+def _has_table_of_steps(db: PostgresConnection) -> bool:
+    return bool(db.execute("SELECT to_regclass('migration') IS NOT NULL").fetchone()[0])
 
 
 def _steps_to_take(db: PostgresConnection) -> list[Step]:

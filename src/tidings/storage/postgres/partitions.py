@@ -91,6 +91,18 @@ def make_partitions_ahead(db: PostgresConnection, now_ms: int) -> list[str]:
     return make_partitions(db, since_ms=now_ms - DAY_MS, until_ms=now_ms + ahead_ms)
 
 
+def missing_partitions(db: PostgresConnection, *, since_ms: int, until_ms: int) -> list[str]:
+    """The names of those that rows of this span would need and not find."""
+    return [
+        partition.name
+        for table in LOG
+        for known in [partitions(db, table)]
+        for day in range(since_ms // DAY_MS, until_ms // DAY_MS + 1)
+        for partition in [Partition(table, day)]
+        if partition not in known or not known[partition].is_whole
+    ]
+
+
 def drop_partitions(db: PostgresConnection, *, before_ms: int) -> list[str]:
     """Drop the days that end before a moment, the oldest first; answers their names.
 

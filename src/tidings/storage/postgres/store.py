@@ -14,6 +14,7 @@ from tidings.ports.store import LifecycleData
 from tidings.storage.faults import CommitUnknown
 from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.coordination import coordinate
+from tidings.storage.postgres.copy_mark import refuse_unfinished
 from tidings.storage.postgres.following import Listening, read_arrivals, read_healths
 from tidings.storage.postgres.migrate import migrate
 from tidings.storage.postgres.partitions import make_partitions_ahead
@@ -155,8 +156,9 @@ async def open_store(
     `lifecycle_data` writes what lifecycle events say.
 
     Raises `DatabaseTooNew` when a newer version of the program has changed it, `DatabaseUnfit` when
-    the server cannot be worked with, `WrongKey` when it was begun with another encryption key,
-    `ValueError` for a URL that is none, and `StoreUnavailable` when it cannot be reached.
+    the server cannot be worked with or a copy into it is not finished, `WrongKey` when it was begun
+    with another encryption key, `ValueError` for a URL that is none, and `StoreUnavailable` when it
+    cannot be reached.
     """
     await asyncio.to_thread(_prepare, url, sealer, now_ms)
     readers = ReaderThreads(lambda: PostgresReader(url), threads=READERS)
@@ -177,6 +179,7 @@ def _prepare(url: str, sealer: Sealer, now_ms: int) -> None:
     db = PostgresConnection(url)
     try:
         migrate(db)
+        refuse_unfinished(db)
         db.begin()
         check_key(db, sealer)
         db.commit()
