@@ -3,8 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +10,24 @@ import pytest
 
 from tests.support.installations import answers, fill
 from tests.support.pgbouncer import pgbouncer
-from tests.support.stores import DATABASE_NAME, SEALING_KEY, open_sqlite_store
+from tests.support.stores import (
+    DATABASE_NAME,
+    SEALING_KEY,
+    open_postgres_store,
+    open_sqlite_store,
+    run_there,
+)
 from tests.support.values import NOW_MS, a_subscription, an_event
-from tidings.api.wire.lifecycle import lifecycle_data
 from tidings.core.ownership import OpenSession, shard_of
 from tidings.ports.records import IdempotentAnswer
-from tidings.storage import postgres
 from tidings.storage.copying import CheckedTable, copy
 from tidings.storage.faults import DatabaseInUse, DatabaseUnfit
-from tidings.storage.postgres import PostgresStore, maintenance
+from tidings.storage.postgres import maintenance
 from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.coordination import coordinate
-from tidings.storage.sealing import Sealer
 from tidings.storage.sql.store import WrongKey
 from tidings.storage.sqlite import maintenance as sqlite_maintenance
 from tidings.storage.sqlite.connection import connect
-from tidings.system import SystemChance
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[PostgresStore]:
-    """The store of a PostgreSQL database."""
-    store = await postgres.open_store(
-        url,
-        sealer=Sealer(SEALING_KEY),
-        chance=SystemChance(),
-        lifecycle_data=lifecycle_data,
-        now_ms=NOW_MS,
-    )
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def copied(folder: Path, url: str, seen: list[tuple[int, int]] | None = None) -> list[CheckedTable]:
@@ -66,24 +50,13 @@ def filled(folder: Path, **wanted: int) -> None:
     db.close()
 
 
-def run_there(url: str, *statements: str) -> list[Any]:
-    """Run statements on a PostgreSQL database; answers the rows of the last one."""
-    db = PostgresConnection(url)
-    try:
-        for sql in statements[:-1]:
-            db.run_script(sql)
-        return db.execute(statements[-1]).fetchall()
-    finally:
-        db.close()
-
-
 async def answers_here(folder: Path) -> dict[str, Any]:
     async with open_sqlite_store(folder) as store:
         return await answers(store)
 
 
 async def answers_there(url: str) -> dict[str, Any]:
-    async with opened(url) as store:
+    async with open_postgres_store(url) as store:
         return await answers(store)
 
 
@@ -119,7 +92,7 @@ async def test_what_is_sealed_opens_and_the_order_goes_on(
 ) -> None:
     await fill(tmp_path)
     await asyncio.to_thread(copied, tmp_path, empty_postgres_url)
-    async with opened(empty_postgres_url) as store:
+    async with open_postgres_store(empty_postgres_url) as store:
         again = await store.create_subscription(
             a_subscription(tenant_id="acme"),
             quota=99,
@@ -215,11 +188,11 @@ async def test_a_database_that_holds_something_is_left_as_it_is(
     tmp_path: Path, postgres_url: str
 ) -> None:
     await fill(tmp_path)
-    async with opened(postgres_url):
+    async with open_postgres_store(postgres_url):
         pass
     with pytest.raises(DatabaseUnfit, match="what a server has begun"):
         await asyncio.to_thread(copied, tmp_path, postgres_url)
-    async with opened(postgres_url) as store:
+    async with open_postgres_store(postgres_url) as store:
         await store.accept_events([an_event()], now_ms=NOW_MS)
         before = await store.list_tenants(before=None, limit=9)
         with pytest.raises(DatabaseUnfit, match="rows in event, event_key, tenant"):
@@ -288,7 +261,7 @@ async def test_a_character_that_postgresql_cannot_hold_is_replaced(
     assert all(
         table.is_same for table in await asyncio.to_thread(copied, tmp_path, empty_postgres_url)
     )
-    async with opened(empty_postgres_url) as store:
+    async with open_postgres_store(empty_postgres_url) as store:
         found = await store.get_subscription(one.tenant_id, one.subscription_id)
         assert found.subscription.description == "be\N{REPLACEMENT CHARACTER}fore"
 

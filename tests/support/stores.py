@@ -15,6 +15,7 @@ from tidings.ports.clock import Chance
 from tidings.ports.store import Store
 from tidings.storage import postgres
 from tidings.storage.postgres import PostgresStore
+from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.sealing import Sealer
 from tidings.storage.sql.store import SqlStore
 from tidings.storage.sqlite import open_store
@@ -45,6 +46,35 @@ async def open_sqlite_store(
         await store.close()
 
 
+@asynccontextmanager
+async def open_postgres_store(
+    url: str, *, chance: Chance | None = None, sealing_key: bytes = SEALING_KEY
+) -> AsyncIterator[PostgresStore]:
+    """The store of a PostgreSQL database, whose tables are made if need be."""
+    store = await postgres.open_store(
+        url,
+        sealer=Sealer(sealing_key),
+        chance=chance or SystemChance(),
+        lifecycle_data=lifecycle_data,
+        now_ms=NOW_MS,
+    )
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def run_there(url: str, *statements: str) -> list[Any]:
+    """Run statements on a PostgreSQL database; answers the rows of the last one."""
+    db = PostgresConnection(url)
+    try:
+        for sql in statements[:-1]:
+            db.run_script(sql)
+        return db.execute(statements[-1]).fetchall()
+    finally:
+        db.close()
+
+
 class PostgresStores:
     """Opens stores on one PostgreSQL server: each folder stands for a database of its own."""
 
@@ -66,17 +96,9 @@ class PostgresStores:
         self, folder: Path, *, chance: Chance | None = None, sealing_key: bytes = SEALING_KEY
     ) -> AsyncIterator[PostgresStore]:
         """The store of a folder. Opened again, it holds what it held before."""
-        store = await postgres.open_store(
-            self.url(folder),
-            sealer=Sealer(sealing_key),
-            chance=chance or SystemChance(),
-            lifecycle_data=lifecycle_data,
-            now_ms=NOW_MS,
-        )
-        try:
+        url = self.url(folder)
+        async with open_postgres_store(url, chance=chance, sealing_key=sealing_key) as store:
             yield store
-        finally:
-            await store.close()
 
     def drop(self, *, but: Path | None = None) -> None:
         """Drop all databases, or all but that of one folder."""
