@@ -1,5 +1,10 @@
 """Running a command in this process, and one real server for all commands that talk to one."""
 
+import contextlib
+import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +43,27 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         return Ended(int(left.value.code or 0), written.out, written.err)
 
     return run
+
+
+def watched(*arguments: str) -> bytes:
+    """Run a command in a terminal, where it has to succeed; answers what was shown."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tidings", *arguments],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={"TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    shown = b""
+    # At the end of a terminal's life Linux answers an error instead of nothing.
+    with contextlib.suppress(OSError):
+        while part := os.read(ours, 4_096):
+            shown += part
+    os.close(ours)
+    assert process.wait(20) == 0, shown
+    return shown
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,12 @@
 """What an operator does to the database file: beside a running server, and without one."""
 
 import base64
-import contextlib
 import json
-import os
-import pty
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, watched
 from tests.support.server import Server
 from tidings.settings import DATABASE_NAME
 
@@ -126,23 +121,8 @@ def test_damage_is_found(run: Run, tmp_path: Path) -> None:
 
 
 def test_who_looks_on_sees_how_far_a_backup_is(data_dir: str, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
     to = tmp_path / "watched.db"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tidings", "database", "backup", str(to), "--data-dir", data_dir],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env={"TERM": "xterm-256color"},
-    )
-    os.close(theirs)
-    shown = b""
-    # At the end of a terminal's life Linux answers an error instead of nothing.
-    with contextlib.suppress(OSError):
-        while part := os.read(ours, 4_096):
-            shown += part
-    os.close(ours)
-    assert process.wait(20) == 0
+    shown = watched("database", "backup", str(to), "--data-dir", data_dir)
     assert b"Backing up" in shown
     assert b"is backed up to" in shown
 

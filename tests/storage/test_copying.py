@@ -1,14 +1,12 @@
 """Copying an installation to PostgreSQL: nobody works with less than all, however often it dies."""
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.installations import answers, fill
+from tests.support.installations import answers, fill, killed
 from tests.support.pgbouncer import pgbouncer
 from tests.support.stores import (
     DATABASE_NAME,
@@ -114,30 +112,6 @@ def test_rows_lie_in_the_shards_of_their_subscriptions(
     rows = run_there(empty_postgres_url, "SELECT subscription_id, shard FROM delivery")
     assert rows
     assert [shard for _, shard in rows] == [shard_of(name) for name, _ in rows]
-
-
-DIE_AT = """
-import os, signal, sys
-from pathlib import Path
-from tests.support.stores import DATABASE_NAME, SEALING_KEY
-from tests.support.values import NOW_MS
-from tidings.storage.copying import copy
-
-folder, url, share = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-
-def reached(done, total):
-    if done >= share * total:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-copy(folder / DATABASE_NAME, url, key=SEALING_KEY, now_ms=NOW_MS, progress=reached)
-"""
-
-
-def killed(folder: Path, url: str, share: float) -> None:
-    """Copy until some share of the work is done, and die of SIGKILL then."""
-    command = [sys.executable, "-c", DIE_AT, str(folder), url, str(share)]
-    ended = subprocess.run(command, capture_output=True, check=False)
-    assert ended.returncode == -9, ended.stderr.decode()
 
 
 def test_killed_again_and_again_it_goes_on_where_it_was(

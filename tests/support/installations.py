@@ -1,11 +1,13 @@
 """A SQLite installation with something of everything, and all that a store answers about it."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tests.contracts.store.conftest import Filled
-from tests.support.stores import open_sqlite_store
+from tests.support.stores import DATABASE_NAME, SEALING_KEY, open_sqlite_store
 from tests.support.values import (
     CHANCE,
     NOW_MS,
@@ -212,3 +214,27 @@ async def _of_subscriptions(store: Store) -> dict[str, Any]:
 
 def _subscription_id(record: Any) -> str:
     return str(record.subscription.subscription_id)
+
+
+_DIE_AT = """
+import os, signal, sys
+from pathlib import Path
+from tidings.storage.copying import copy
+
+path, url, share = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+key, now_ms = bytes.fromhex(sys.argv[4]), int(sys.argv[5])
+
+def reached(done, total):
+    if done >= share * total:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+copy(path, url, key=key, now_ms=now_ms, progress=reached)
+"""
+
+
+def killed(folder: Path, url: str, share: float) -> None:
+    """Copy until some share of the work is done, and die of SIGKILL then."""
+    given = [str(folder / DATABASE_NAME), url, str(share), SEALING_KEY.hex(), str(NOW_MS)]
+    command = [sys.executable, "-c", _DIE_AT, *given]
+    ended = subprocess.run(command, capture_output=True, check=False)
+    assert ended.returncode == -9, ended.stderr.decode()
