@@ -41,6 +41,16 @@ def _keeping_the_end(execute_many: Any) -> Any:
     return keep
 
 
+def _forgetting_the_round(finished_of: Any) -> Any:
+    def forgetful(row: Any) -> Any:
+        found = finished_of(row)
+        if found.status is not _DELIVERED:
+            return found
+        return msgspec.structs.replace(found, round=found.round - 1)
+
+    return forgetful
+
+
 TABLE_FAULTS: Final = (
     _ends_wrongly(Turn.ATTEMPT_DELIVERED, _CANCELLED),
     fault(
@@ -65,6 +75,11 @@ TABLE_FAULTS: Final = (
         "a dead letter keeps its end when it is replayed",
         "the finished delivery stays in the log beside its new round",
         around(rounds, "execute_many", _keeping_the_end),
+    ),
+    fault(
+        "delivered ones are replayed in their old round",
+        "the replay of a delivered delivery begins no new round",
+        around(rounds, "finished_of", _forgetting_the_round),
     ),
     fault(
         "the cancelled can be replayed",
