@@ -30,6 +30,7 @@ class Flood:
     loud_receivers: int
     loud_events: int
     calm_events: int
+    calm_batch: int
     concurrency_max: int
     is_undisturbed: bool
     at_hours: tuple[float, ...]
@@ -90,19 +91,18 @@ class Flooding:
 
     async def _come(self, events: list[Publication]) -> None:
         """First one event to each, so that the scheduler knows how they answer; then all."""
-        by_tenant = [[one for one in events if one.tenant_id == name] for name in ("loud", "calm")]
-        for some in by_tenant:
-            await self._publish(some[:1])
-        await asyncio.sleep(_APART_SECONDS)
-        for some in by_tenant:
-            for first in range(1, len(some), _BATCH):
-                await self._publish(some[first : first + _BATCH])
-            await asyncio.sleep(_HEADSTART_SECONDS)
+        loud, calm = ([one for one in events if one.tenant_id == name] for name in ("loud", "calm"))
+        await asyncio.gather(self._publish(loud[:1]), self._publish(calm[:1]))
+        at = asyncio.get_running_loop().time() + _APART_SECONDS
+        for some, size, every in ((loud, _BATCH, 0.0), (calm, self._flood.calm_batch, 10.0)):
+            for place, first in enumerate(range(1, len(some), size)):
+                self._at(at + place * every, self._publish, some[first : first + size])
+            at += _HEADSTART_SECONDS
 
 
 def flood_of(seed: int) -> Flood | None:
     """The flood of a seed; most have none."""
-    draws = stream(seed, "flood")
+    draws = stream(seed, "the flood")
     if draws.random() >= _SHARE:
         return None
     is_hanging = draws.random() < 0.5
@@ -110,7 +110,8 @@ def flood_of(seed: int) -> Flood | None:
         mood="hanging" if is_hanging else "sluggish",
         loud_receivers=12 if is_hanging else 1,
         loud_events=10 if is_hanging else 240,
-        calm_events=5 if is_hanging else 120,
+        calm_events=9 if is_hanging else 101,
+        calm_batch=1 if is_hanging else _BATCH,
         concurrency_max=draws.choice(_SLOTS),
         is_undisturbed=draws.random() < 0.7,
         at_hours=tuple(draws.uniform(0.1, 20.0) for _ in range(2)),

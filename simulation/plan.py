@@ -16,6 +16,7 @@ from simulation.extras import Extras, extras_of
 from simulation.floods import Flood, flood_of
 from tidings.core import limits
 from tidings.engine.maintenance import Beats
+from tidings.operations.publish import NO_QUOTAS
 
 HOUR: Final = 3_600.0
 FAULTS: Final[Mapping[str, tuple[float, float]]] = {
@@ -137,8 +138,10 @@ def plan_of(seed: int) -> Plan:
         if draws.random() < _FAULTS_SHARE and not is_quiet
     }
     flood, extras = flood_of(seed), extras_of(seed)
-    if flood is not None and flood.is_undisturbed:
-        rarities = {name: one for name, one in rarities.items() if name not in DISTURBING}
+    if flood is not None:
+        # Who floods a tenant with quotas is refused.
+        extras = replace(extras, quotas=NO_QUOTAS)
+        rarities = {} if flood.is_undisturbed else rarities
     moods = ("well", *(mood for mood in MOODS[1:] if draws.random() < 0.4))
     plan = Plan(
         seed=seed,

@@ -1,6 +1,5 @@
 """Defects that send twice, or that let some go before others."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -49,23 +48,16 @@ def _without_its_end(outcome: Any) -> Any:
     return outcome
 
 
-def _charging(factor: float) -> Callable[[Any], Any]:
-    """A step of the scheduler that charges some other part of the slot time than all of it."""
+def _charging_nothing(step: Any) -> Any:
+    def free(scheduler: Any, *arguments: Any, **members: Any) -> Any:
+        shares = [one for two in scheduler.endpoints() for one in (two.share, two.tenant)]
+        used_ms = [share.used_ms for share in shares]
+        answer = step(scheduler, *arguments, **members)
+        for share, before_ms in zip(shares, used_ms, strict=True):
+            share.used_ms = before_ms
+        return answer
 
-    def around_step(step: Any) -> Any:
-        def charge(scheduler: Any, *arguments: Any, **members: Any) -> Any:
-            endpoints = scheduler.endpoints()
-            shares = {id(one): one for two in endpoints for one in (two.share, two.tenant)}
-            before_ms = {name: share.used_ms for name, share in shares.items()}
-            answer = step(scheduler, *arguments, **members)
-            for name, share in shares.items():
-                charged_ms = share.used_ms - before_ms[name]
-                share.used_ms = before_ms[name] + factor * charged_ms
-            return answer
-
-        return charge
-
-    return around_step
+    return free
 
 
 SENDING_FAULTS: Final = (
@@ -87,18 +79,12 @@ SENDING_FAULTS: Final = (
     fault(
         "slot time costs nothing",
         "the scheduler counts turns, and not the slot time that they take",
-        around(Scheduler, "_take_off", _charging(0.0)),
-        around(Scheduler, "attempt_finished", _charging(0.0)),
+        around(Scheduler, "_take_off", _charging_nothing),
+        around(Scheduler, "attempt_finished", _charging_nothing),
     ),
     fault(
         "the slow may use all the slots",
         "endpoints that answer slowly, or are new, leave no slots to the fast",
         instead(Crowd, "free_for", lambda crowd, _speed: crowd._bound - len(crowd)),
-    ),
-    fault(
-        "who used most is next",
-        "turns go to those who have had most",
-        around(Scheduler, "_take_off", _charging(-1.0)),
-        around(Scheduler, "attempt_finished", _charging(-1.0)),
     ),
 )
