@@ -50,6 +50,10 @@ class VirtualClock:
         """See `Clock`."""
         return self._timeline.now * 1_000
 
+    def boot_ms(self) -> float:
+        """See `Clock`."""
+        return self._timeline.now * 1_000
+
     def step(self, milliseconds: int) -> None:
         """Put the wall clock forward or back."""
         self.stepped_ms += milliseconds

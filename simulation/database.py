@@ -11,6 +11,7 @@ import apsw
 
 from simulation import facts
 from tidings.storage.sqlite.connection import STATEMENTS_CACHED, migrate, prepare
+from tidings.storage.sqlite.statements import SqliteConnection
 
 _FACTS: dict[str, type[facts.Fact]] = {
     made.__name__: made
@@ -51,7 +52,7 @@ _WITNESSED = (
 Told = Callable[[facts.Fact], None]
 
 
-class WitnessedDatabase(apsw.Connection):
+class WitnessedDatabase(SqliteConnection):
     """One connection on a database in memory, for the writer and the readers of every process."""
 
     def __init__(self, tell: Told) -> None:

@@ -30,9 +30,10 @@ from tidings.operations.subscriptions import SubscriptionRules, Subscriptions
 from tidings.operations.tenants import Tenants
 from tidings.ports.store import Committed, StoreUnavailable
 from tidings.storage.sealing import KEY_BYTES, Sealer
-from tidings.storage.sqlite.lifecycle import Lifecycle
-from tidings.storage.sqlite.store import SqliteStore, open_transactions
-from tidings.storage.sqlite.transaction import Transactions
+from tidings.storage.sql.lifecycle import Lifecycle
+from tidings.storage.sql.store import SqlStore, check_key
+from tidings.storage.sql.transaction import Transactions
+from tidings.storage.sqlite.transactions import SqliteTransactions
 
 T = TypeVar("T")
 SUBSCRIPTIONS_MAX = 1_000
@@ -64,7 +65,8 @@ class Surroundings:
 
     def open_transactions(self) -> Transactions:
         """What a writer works with."""
-        return open_transactions(
+        check_key(self.database, self.sealer)
+        return SqliteTransactions(
             self.database,
             self.sealer,
             Lifecycle(self.sealer, self.chance, lifecycle_data),
@@ -125,7 +127,7 @@ class Process:
         self.serves = True
         around.journal.tell(facts.LifeServes(self.life))
 
-    def _open_store(self) -> SqliteStore:
+    def _open_store(self) -> SqlStore:
         around = self._surroundings
         self.writer = VirtualWriter(
             around.open_transactions(),
@@ -134,7 +136,7 @@ class Process:
             around.journal,
             around.limbo,
         )
-        return SqliteStore(
+        return SqlStore(
             self.writer,
             VirtualReaders(around.database, self.store_faults),
             around.sealer,

@@ -5,7 +5,6 @@ the threads of a server; reads see the database at one moment and are answered a
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import TypeVar
 
 import apsw
@@ -16,9 +15,10 @@ from simulation.faults import CommitFault, StoreFaults
 from simulation.journal import Journal
 from tidings.core import limits
 from tidings.ports.store import StoreUnavailable
-from tidings.storage.sqlite.access import Waiting, Writer
+from tidings.storage.sql.access import Read, Waiting, Writer
+from tidings.storage.sql.database import Database
+from tidings.storage.sql.transaction import Transactions, Write, Written
 from tidings.storage.sqlite.connection import our_words
-from tidings.storage.sqlite.transaction import Transactions, Write, Written
 
 T = TypeVar("T")
 _ERRORS = {
@@ -137,12 +137,12 @@ class VirtualWriter(Writer):
 class VirtualReaders:
     """Sees the database at a moment after the question, and answers after that."""
 
-    def __init__(self, database: apsw.Connection, faults: StoreFaults) -> None:
+    def __init__(self, database: Database, faults: StoreFaults) -> None:
         self._database = database
         self._faults = faults
         self._is_closed = False
 
-    async def run(self, read: Callable[[apsw.Connection], T]) -> T:
+    async def run(self, read: Read[T]) -> T:
         """See `Readers`."""
         if self._is_closed:
             raise StoreUnavailable("the store is closed")

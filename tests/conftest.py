@@ -7,6 +7,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.support import tally
 
+pytest_plugins = ["tests.support.postgres_fixtures"]
+
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 # How long an example takes says more about the machine than about the code.
@@ -24,7 +26,8 @@ settings.register_profile("fuzz", settings.get_profile("tidings"), max_examples=
 def pytest_configure() -> None:
     """Forget settings and proxies before any fixture, of whatever scope, can read them."""
     for name in list(os.environ):
-        if name.startswith("TIDINGS_") or name.lower() in _PROXIES:
+        is_ours = name.startswith("TIDINGS_") and not name.startswith("TIDINGS_TEST_")
+        if is_ours or name.lower() in _PROXIES:
             del os.environ[name]
 
 

@@ -14,10 +14,10 @@ from tidings.engine.recorder import Recorder
 from tidings.engine.replaying import Replaying
 from tidings.operations import publish
 from tidings.ports.store import StoreUnavailable
-from tidings.storage.sqlite import events, queue, results, transaction
-from tidings.storage.sqlite.access import Writer
-from tidings.storage.sqlite.queue import SqliteQueue
-from tidings.storage.sqlite.retention import SqliteRetention
+from tidings.storage.sql import events, queue, results, transaction
+from tidings.storage.sql.access import Writer
+from tidings.storage.sql.queue import SqlQueue
+from tidings.storage.sql.retention import SqlRetention
 
 
 def _dropping_each_tenth(add: Any) -> Any:
@@ -106,7 +106,7 @@ ENGINE_FAULTS: Final = (
     fault(
         "202 without a commit",
         "a publisher hears 202 though the transaction failed",
-        around(events.SqliteEvents, "accept_events", _accepting_unseen),
+        around(events.SqlEvents, "accept_events", _accepting_unseen),
     ),
     fault(
         "bodies are mixed up",
@@ -136,7 +136,7 @@ ENGINE_FAULTS: Final = (
     fault(
         "a restart finds nothing to do",
         "unfinished deliveries are not looked for at the start",
-        instead(SqliteQueue, "list_subscriptions_with_deliveries", _finding_no_rows),
+        instead(SqlQueue, "list_subscriptions_with_deliveries", _finding_no_rows),
     ),
     fault(
         "replays are not begun",
@@ -156,7 +156,7 @@ ENGINE_FAULTS: Final = (
     fault(
         "deliveries expire early",
         "retention ends deliveries before their day",
-        around(SqliteRetention, "expire_deliveries", _expiring_early),
+        around(SqlRetention, "expire_deliveries", _expiring_early),
     ),
     fault(
         "arrivals are not told",

@@ -8,7 +8,7 @@ import msgspec
 from simulation.planted_faults.planting import PlantedFault, around, fault, instead
 from tidings.core.delivery import TRANSITIONS, DeliveryStatus, Turn
 from tidings.engine import dispatcher
-from tidings.storage.sqlite import rounds
+from tidings.storage.sqlite.statements import SqliteConnection
 
 _PENDING = DeliveryStatus.PENDING
 _DELIVERED = DeliveryStatus.DELIVERED
@@ -36,8 +36,9 @@ def _forgetting_attempts(after_attempt: Any) -> Any:
 
 
 def _keeping_the_end(execute_many: Any) -> Any:
-    def keep(db: Any, sql: str, *arguments: Any) -> Any:
-        return [] if sql.startswith("DELETE FROM finished") else execute_many(db, sql, *arguments)
+    def keep(db: Any, sql: str, *arguments: Any, **options: Any) -> Any:
+        is_removal = sql.startswith("DELETE FROM finished_delivery WHERE (tenant_id")
+        return [] if is_removal else execute_many(db, sql, *arguments, **options)
 
     return keep
 
@@ -78,7 +79,7 @@ FAULT_OF_ROW: Final[Mapping[tuple[DeliveryStatus, Turn], PlantedFault]] = {
     (_DEAD, Turn.REPLAYED): fault(
         "a dead letter keeps its end when it is replayed",
         "the finished delivery stays in the log beside its new round",
-        around(rounds, "execute_many", _keeping_the_end),
+        around(SqliteConnection, "execute_many", _keeping_the_end),
     ),
     (_DELIVERED, Turn.REPLAYED): fault(
         "delivered ones are replayed in their old round",

@@ -8,6 +8,7 @@ import time
 from tidings.core.identifier import RANDOM_BYTES, Kind, encoded_id
 
 _PORTION_BYTES = 4_000
+_BOOT_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
@@ -20,6 +21,10 @@ class SystemClock:
     def monotonic_ms(self) -> float:
         """See `Clock`."""
         return time.monotonic() * 1_000
+
+    def boot_ms(self) -> float:
+        """See `Clock`."""
+        return time.clock_gettime(_BOOT_CLOCK) * 1_000
 
 
 class _Portion(threading.local):

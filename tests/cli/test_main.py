@@ -90,9 +90,6 @@ def test_a_command_that_makes_no_sense_is_one_line(run: Run, arguments: list[str
     "arguments",
     [
         ["database", "copy"],
-        ["serve", "--processes", "2"],
-        ["serve", "--role", "worker"],
-        ["serve", "--database", "postgresql://db/tidings"],
     ],
 )
 def test_what_is_not_built_yet_says_so(run: Run, arguments: list[str]) -> None:

@@ -39,7 +39,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = world = SchedulerWorld(concurrency_max=6)
+        self.world = world = self.new_world()
         world.subscribe("plain", retry_policy=POLICY)
         world.subscribe("ordered", retry_policy=POLICY, ordering_enabled=True)
         world.subscribe("rated", retry_policy=POLICY, rate_limit_per_second=2.0)
@@ -51,6 +51,9 @@ class SchedulerMachine(RuleBasedStateMachine):
             callback_url="https://other.example/in",
         )
         world.tell(len(world.untold))
+
+    def new_world(self) -> SchedulerWorld:
+        return SchedulerWorld(concurrency_max=6)
 
     @rule(name=names, count=st.integers(1, 6), key=st.sampled_from((None, "x", "y", "z")))
     def publish(self, name: str, count: int, key: str | None) -> None:

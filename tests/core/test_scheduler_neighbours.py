@@ -142,15 +142,15 @@ def test_an_endpoint_that_has_become_fast_leaves_the_crowd_of_the_slow() -> None
         seq += 1
         row = Delivery(seq, f"dlv_{seq}", "default", "hanging", 1)
         slots.take(Flight(row, hanging, NOW_MS, 0.0, False, hanging.host, hanging.speed))
-    assert turns.next_endpoint() is None
+    assert turns.next_endpoint(NOW_MS) is None
     better.speed = Speed.FAST
     turns.consider(better, NOW_MS)
-    assert turns.next_endpoint() is better
-    assert turns.next_endpoint() is None
+    assert turns.next_endpoint(NOW_MS) is better
+    assert turns.next_endpoint(NOW_MS) is None
     slots.give_back(seq)
     # Its old place among the slow is gone, too.
-    assert turns.next_endpoint() is hanging
-    assert turns.next_endpoint() is None
+    assert turns.next_endpoint(NOW_MS) is hanging
+    assert turns.next_endpoint(NOW_MS) is None
 
 
 def test_a_repeat_that_is_given_up_leaves_its_slot_to_the_next() -> None:

@@ -5,7 +5,7 @@ from tests.support.receiver import Receiver
 from tidings.core.delivery import DeliveryStatus
 from tidings.core.limits import RESULTS_UNRECORDED_MAX
 from tidings.core.refusals import Unavailable
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql.transaction import Transaction
 
 
 def _fill(tx: Transaction) -> None:

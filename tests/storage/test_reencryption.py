@@ -14,7 +14,7 @@ from tidings.core.subscription import Subscription
 from tidings.key_files import install_next_key, kept_key_path, next_key_path, read_key, write_key
 from tidings.ports.records import IdempotentAnswer
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite import WrongKey
+from tidings.storage.sql.store import WrongKey
 from tidings.storage.sqlite.connection import connect
 from tidings.storage.sqlite.reencryption import SEALED, key_fits, reencrypt
 

@@ -19,19 +19,21 @@ from tidings.core.refusals import QuotaExceeded, Unavailable
 from tidings.core.subscription import Status, Subscription
 from tidings.ports.records import ApiKey, Replay, ReplayScope
 from tidings.ports.store import Committed, StoreFull, StoreUnavailable
-from tidings.storage.sqlite import SqliteStore, threads
-from tidings.storage.sqlite.transaction import Transaction
+from tidings.storage.sql import threads
+from tidings.storage.sql.store import SqlStore
+from tidings.storage.sql.transaction import Transaction
+from tidings.storage.sqlite import checkpointer
 
 PLENTY = 1_073_741_823
 LARGE = b'{"text":"%b"}' % (b"x" * 50_000)
 
 
-async def limit_pages(store: SqliteStore, more: int) -> None:
+async def limit_pages(store: SqlStore, more: int) -> None:
     """Let the database think that the disk holds only so many pages more."""
 
     def write(tx: Transaction) -> None:
-        pages = int(str(tx.db.pragma("page_count")))
-        tx.db.pragma("max_page_count", min(pages + more, PLENTY))
+        (pages,) = tx.db.execute("PRAGMA page_count").fetchone()
+        tx.db.execute(f"PRAGMA max_page_count = {min(pages + more, PLENTY)}").fetchall()
 
     await store.writer.run(write)
 
@@ -282,8 +284,8 @@ async def test_what_is_no_database_cannot_be_opened(tmp_path: Path, is_there: bo
 async def test_the_log_beside_the_database_is_emptied_when_it_has_grown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(threads, "_CHECKPOINT_PAGES", 10)
-    monkeypatch.setattr(threads, "_TRUNCATE_PAGES", 200)
+    monkeypatch.setattr(checkpointer, "_CHECKPOINT_PAGES", 10)
+    monkeypatch.setattr(checkpointer, "_TRUNCATE_PAGES", 200)
     log = tmp_path / f"{DATABASE_NAME}-wal"
     async with open_sqlite_store(tmp_path) as store:
         for _ in range(40):

@@ -14,7 +14,9 @@ from tests.contracts.store.conftest import Filled
 from tests.support.stores import DATABASE_NAME, open_sqlite_store
 from tests.support.values import NOW_MS, TENANT
 from tidings.core.subscription import Subscription
-from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew, WrongKey, queue
+from tidings.storage.sql import queue
+from tidings.storage.sql.store import WrongKey
+from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew
 from tidings.storage.sqlite.maintenance import backup, check, migrate
 
 

@@ -37,7 +37,8 @@ from tidings.operations.tenants import Tenants
 from tidings.operations.trials import Trials
 from tidings.ports.store import Result
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite import SqliteStore, open_store
+from tidings.storage.sql.store import SqlStore
+from tidings.storage.sqlite import open_store
 from tidings.system import SystemChance
 
 PUBLIC_URL = "https://api.example.com"
@@ -54,7 +55,7 @@ class ApiWorld:
 
     def __init__(
         self,
-        store: SqliteStore,
+        store: SqlStore,
         clock: JumpingClock,
         settings: ApiSettings,
         *,

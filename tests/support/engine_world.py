@@ -20,7 +20,8 @@ from tidings.engine.sending import Sender
 from tidings.operations.publish import Publication, Publisher
 from tidings.ports.records import DeliveryFilter, DeliveryRecord
 from tidings.storage.sealing import Sealer
-from tidings.storage.sqlite import SqliteStore, open_store
+from tidings.storage.sql.store import SqlStore
+from tidings.storage.sqlite import open_store
 from tidings.system import SystemChance
 from tidings.transport import HttpTransport
 
@@ -31,7 +32,7 @@ _LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
 class EngineWorld:
     """A store, an engine and a publisher that work together."""
 
-    def __init__(self, store: SqliteStore, engine: Engine, clock: JumpingClock) -> None:
+    def __init__(self, store: SqlStore, engine: Engine, clock: JumpingClock) -> None:
         self.store = store
         self.engine = engine
         self.clock = clock

@@ -117,6 +117,7 @@ class SchedulerWorld:
             self.promises.ended(ended)
             self.scheduler.ended(ended, self.now_ms)
             self.scheduler.unparked(unparked.values(), self.now_ms)
+            self.scheduler.all_told(ended, self.now_ms)
 
         self.untold.append(tell)
 

@@ -1,6 +1,6 @@
 """The API as one ASGI application."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,14 +25,14 @@ from tidings.core import limits, strict_json
 from tidings.core.refusals import NotFound
 
 
-def create_app(services: Services) -> ASGIApp:
-    """The application that answers with these services."""
+def create_app(services: Services, routes: Sequence[Route] = ROUTES) -> ASGIApp:
+    """The application that answers with these services, at all routes or some."""
     settings = services.settings
     problems = Problems(settings.public_url)
     documentation = Documentation(ROUTES, settings)
     authenticator = Authenticator(services.access, is_dev=settings.is_dev)
     paths: dict[str, dict[str, Operation]] = {}
-    for route in ROUTES:
+    for route in routes:
         operation = Operation(
             route, services, documentation, authenticator, _reader(route, settings)
         )

@@ -136,3 +136,8 @@ ROUTES: Final[Sequence[Route]] = (
     Route("GET", "/asyncapi.json", _OPEN, documents.asyncapi),
 )
 # fmt: on
+
+SYSTEM_ROUTES: Final[Sequence[Route]] = [
+    route for route in ROUTES if route.endpoint in (system.live, system.ready, system.metrics)
+]
+"""What a process that only delivers answers: how it is, and what it counts."""

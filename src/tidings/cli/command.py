@@ -106,8 +106,7 @@ def load_settings(**options: object) -> "Settings":
     try:
         return Settings.load(overrides=options)
     except SettingsRefused as refused:
-        code = ExitCode.NOT_AVAILABLE if refused.is_unavailable else ExitCode.USAGE
-        raise CommandFailed("; ".join(refused.lines), code) from None
+        raise CommandFailed("; ".join(refused.lines), ExitCode.USAGE) from None
 
 
 def _remote(given: dict[str, Any]) -> Remote:

@@ -178,7 +178,8 @@ def _existing(database: str | None, data_dir: Path | None) -> Path:
 def _our_words() -> Iterator[None]:
     """Turn what the store says about the world into a line and an exit code."""
     from tidings.ports.store import StoreUnavailable
-    from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew, WrongKey
+    from tidings.storage.sql.store import WrongKey
+    from tidings.storage.sqlite import DatabaseInUse, DatabaseTooNew
 
     try:
         yield

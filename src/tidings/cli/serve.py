@@ -6,9 +6,11 @@ from typing import Annotated
 import typer
 
 from tidings.cli.command import load_settings
-from tidings.cli.output import CommandFailed, ExitCode, refuse
+from tidings.cli.output import refuse
 
 app = typer.Typer()
+
+PROCESSES_MAX = 64
 
 
 @app.command("serve")
@@ -31,7 +33,9 @@ def serve(
     role: Annotated[
         str | None, typer.Option(help="What this process does.", show_default="all")
     ] = None,
-    processes: Annotated[int, typer.Option(help="How many processes share the work.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=PROCESSES_MAX, help="How many processes share the work.")
+    ] = 1,
     is_dev: Annotated[
         bool,
         typer.Option(
@@ -42,13 +46,15 @@ def serve(
     ] = False,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C. Options go before TIDINGS_ variables."""
-    if processes != 1:
-        raise CommandFailed(
-            "more than one process is not available in this version", ExitCode.NOT_AVAILABLE
-        )
     settings = load_settings(
         host=host, port=port, database_url=database, data_dir=data_dir, role=role
     )
+    if not settings.is_postgres and (processes > 1 or settings.role != "all"):
+        wanted = f"--processes {processes}" if processes > 1 else f"the role {settings.role}"
+        refuse(
+            f"{wanted} needs a database that several processes can share: set "
+            "TIDINGS_DATABASE_URL to a postgresql:// URL"
+        )
     if is_dev and not settings.is_loopback:
         refuse(f"--dev serves this machine alone; it cannot listen on {settings.host}")
     if is_dev and "log_format" not in settings.model_fields_set:
@@ -56,4 +62,4 @@ def serve(
 
     from tidings import wiring
 
-    raise typer.Exit(wiring.serve(settings, is_dev=is_dev))
+    raise typer.Exit(wiring.serve(settings, is_dev=is_dev, processes=processes))

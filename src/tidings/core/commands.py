@@ -36,12 +36,16 @@ class ReadDueOfSubscription(msgspec.Struct, frozen=True):
 
 
 class ReadDueWindow(msgspec.Struct, frozen=True):
-    """Read the retries of the next minute; answer with `Scheduler.due_window_read`."""
+    """Read the retries of the next minute; answer with `Scheduler.due_window_read`.
+
+    Only those of our shards, where there are others.
+    """
 
     after: tuple[int, int]
     until_ms: int
     limit: int
     reading: int
+    shards: tuple[int, ...] | None = None
 
 
 class Settle(msgspec.Struct, frozen=True):

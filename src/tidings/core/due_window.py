@@ -1,10 +1,12 @@
 """The retries of the next minute, in memory and in the order of their due time.
 
 Everything that is due up to the horizon is here (or with its endpoint); what lies behind it stands
-only in the queue table, and is read in windows before its time comes.
+only in the queue table, and is read in windows before its time comes. Where shards have owners, all
+of this is about ours alone.
 """
 
 import heapq
+from collections.abc import Collection
 from math import inf
 
 from tidings.core import limits
@@ -25,6 +27,7 @@ class DueWindow:
         self._horizon: tuple[int, int] = (-1, -1)
         self._reading_until_ms: int | None = None
         self._restarts = False
+        self._shards: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -54,18 +57,19 @@ class DueWindow:
     def next_wake_ms(self) -> float:
         """When the next row is due or the next window must be read, whichever comes first."""
         due_ms = self._heap[0][0] if self._heap else inf
-        if self._reading_until_ms is not None or self._is_full():
+        if self._reading_until_ms is not None or not self._may_read():
             return due_ms
         return min(due_ms, self._horizon[0] - limits.DUE_WINDOW_MS // 2)
 
     def next_read(self, now_ms: int, finished: FinishedRows) -> ReadDueWindow | None:
         """The read that is needed now, if any."""
-        if self._reading_until_ms is not None or self._is_full():
+        if self._reading_until_ms is not None or not self._may_read():
             return None
         if self._horizon[0] - now_ms > limits.DUE_WINDOW_MS // 2:
             return None
         until_ms = self._reading_until_ms = now_ms + limits.DUE_WINDOW_MS
-        return ReadDueWindow(self._horizon, until_ms, _PAGE_ROWS, finished.begin_read())
+        reading = finished.begin_read()
+        return ReadDueWindow(self._horizon, until_ms, _PAGE_ROWS, reading, self._shards)
 
     def read_finished(self, rows: list[Delivery], read: ReadDueWindow) -> None:
         """Move the horizon as far as the rows reach."""
@@ -89,5 +93,19 @@ class DueWindow:
         self._horizon = (-1, -1)
         self._restarts = self._reading_until_ms is not None
 
-    def _is_full(self) -> bool:
-        return len(self._heap) >= limits.DUE_ROWS_IN_MEMORY_MAX
+    def follow(self, shards: Collection[int]) -> None:
+        """Read rows of these shards only; of none, there is nothing to read."""
+        self._shards = tuple(sorted(shards))
+
+    def drop(self, subscription_ids: Collection[str]) -> list[Delivery]:
+        """Forget the rows of some subscriptions; answers them, in whatever versions."""
+        dropped = [one[-1] for one in self._heap if one[-1].subscription_id in subscription_ids]
+        if dropped:
+            self._heap = [
+                one for one in self._heap if one[-1].subscription_id not in subscription_ids
+            ]
+            heapq.heapify(self._heap)
+        return dropped
+
+    def _may_read(self) -> bool:
+        return len(self._heap) < limits.DUE_ROWS_IN_MEMORY_MAX and self._shards != ()

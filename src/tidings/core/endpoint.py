@@ -49,15 +49,18 @@ class Endpoint:
         "health",
         "host",
         "in_flight",
+        "is_ours",
         "lanes",
         "latency_ms",
         "manual",
         "newest_seq",
+        "page_ends_seq",
         "page_reading",
         "queued_as",
         "rate",
         "served_again",
         "share",
+        "silent_until_ms",
         "speed",
         "subscription",
         "tenant",
@@ -84,6 +87,8 @@ class Endpoint:
         self.cursor_seq = 0
         self.newest_seq = 0
         self.page_reading = False
+        # How far the page that is being read may be believed at most, if not as far as it looks.
+        self.page_ends_seq: int | None = None
         self.due_spilled = False
         self.due_reading = False
         self.queued_as: Speed | None = None
@@ -91,6 +96,8 @@ class Endpoint:
         self.awaits_host_slot_as: Speed | None = None
         self.served_again = False
         self.wake_at_ms = inf
+        self.silent_until_ms = 0
+        self.is_ours = True
         self.set_rate(now_ms, starts_empty=False)
 
     @property
@@ -169,8 +176,22 @@ class Endpoint:
         )
 
     def waits_until_ms(self) -> int:
-        """Until when its health keeps it from sending anything; 0 when it does not."""
-        return max(self.health.probe_at_ms or 0, self.health.held_until_ms or 0)
+        """Until when its health, or a lost owner's requests, keep it from sending; 0 if not."""
+        health = self.health
+        return max(health.probe_at_ms or 0, health.held_until_ms or 0, self.silent_until_ms)
+
+    def read_from(self, seq: int) -> None:
+        """Have the rows above `seq` read in pages, also if one is being read that began before."""
+        self.caught_up = False
+        self.cursor_seq = min(self.cursor_seq, seq)
+        if self.page_reading:
+            ends_seq = self.page_ends_seq
+            self.page_ends_seq = seq if ends_seq is None else min(seq, ends_seq)
+
+    def hand_over(self) -> None:
+        """Want nothing any more: somebody else goes on. Requests in flight may still come back."""
+        self.is_ours = False
+        self.caught_up, self.due_spilled = True, False
 
     def add_ready(self, delivery: Delivery) -> None:
         """Let a row wait for its turn; a due one among the repeats, also before its first try."""

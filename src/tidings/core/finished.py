@@ -27,6 +27,11 @@ class FinishedRows:
     def __len__(self) -> int:
         return len(self._attempts)
 
+    @property
+    def newest_reading(self) -> int:
+        """The read that began last, whether it is over or not."""
+        return self._count
+
     def is_stale(self, delivery: Delivery) -> bool:
         """Whether a row that was read is older than what we know: it ended, or was tried since."""
         return delivery.attempt_count < self._attempts.get(delivery.seq, 0)

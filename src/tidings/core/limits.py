@@ -168,6 +168,19 @@ WRITES_WAITING_MAX: Final = 1_000
 """How many writes may share a transaction."""
 BUSY_TIMEOUT_MS: Final = 5_000
 """How long a connection waits for another one's lock on the database."""
+STATEMENT_MS: Final = 10_000
+"""A statement that takes longer is given up by PostgreSQL."""
+IDLE_IN_TRANSACTION_MS: Final = 2_000
+"""Within a transaction PostgreSQL waits so long for us: a stopped process must not hold locks."""
+SERVER_SILENT_MS: Final = 1_000
+"""So long after a statement should have been given up, PostgreSQL counts as unreachable."""
+COMMIT_SILENT_MS: Final = 10_000
+"""A COMMIT without an answer for so long has an unknown result."""
+PARTITION_DAYS_AHEAD: Final = 7
+PARTITION_LOCK_MS: Final = 200
+PARTITION_DETACH_MS: Final = 2_000
+"""How long a partition that is to go waits for those who read its table, before it is given up."""
+PARTITION_TRIES: Final = 3
 RETAINED_ROWS_MAX: Final = 200
 """What one step of the retention deletes or ends."""
 BACKLOGS_COUNTED_MAX: Final = 10_000
@@ -265,6 +278,8 @@ LEASE_MARGIN_MS: Final = 1_000
 """So long before its lease ends, by its own clock, a worker starts nothing more."""
 CLOCK_DRIFT_SHARE_MAX: Final = 0.02
 """How wrong a clock may go, as a share of the time that passes; healthy ones are far better."""
+CLOCKS_APART_MS_MAX: Final = 5_000
+"""How far the clocks of healthy hosts may be apart."""
 COORDINATION_TIMEOUT_MS: Final = 2_000
 """A statement about ownership without an answer by then counts as failed: its effect is unknown."""
 COORDINATION_RETRY_MS: Final = 250
@@ -287,6 +302,9 @@ assert COMMIT_EVENTS_MAX <= BATCH_EVENTS_MAX <= PUBLISHES_WAITING_MAX
 assert BATCH_BYTES_MAX <= PUBLISH_BYTES_WAITING_MAX
 assert TRANSACTION_MS_MAX < PUBLISHES_GATHER_MS * 10 < RESULT_UNRECORDED_AGE_MS_MAX < COMMIT_MS_MAX
 assert TRANSACTION_MS_MAX < BUSY_TIMEOUT_MS
+# Who waits for a lock outlives a holder that was stopped.
+assert TRANSACTION_MS_MAX < IDLE_IN_TRANSACTION_MS < BUSY_TIMEOUT_MS < STATEMENT_MS
+assert COMMIT_MS_MAX < COMMIT_SILENT_MS
 assert RETAINED_ROWS_MAX <= SETTLED_ROWS_MAX <= REPLAYED_ROWS_WAITING_MAX
 assert ENDPOINT_ROWS_MIN <= ENDPOINT_WINDOW_ROWS_MAX // 2
 assert ENDPOINT_WINDOW_ROWS_MAX <= DUE_ROWS_IN_MEMORY_MAX <= ROWS_IN_MEMORY_MAX

@@ -151,8 +151,18 @@ class Ownership:
         return (
             shard in self._versions
             and shard not in self._cut_at_ms
-            and now_ms < self._lease_until_ms - limits.LEASE_MARGIN_MS
+            and now_ms < self.sends_until_ms
         )
+
+    @property
+    def sends_until_ms(self) -> float:
+        """Until when requests may start, unless the lease is renewed before."""
+        return self._lease_until_ms - limits.LEASE_MARGIN_MS
+
+    @property
+    def lease_began_ms(self) -> float:
+        """When the renewal was sent that the lease counts from."""
+        return self._lease_until_ms - limits.LEASE_MS
 
     @property
     def owned(self) -> list[int]:

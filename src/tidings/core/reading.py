@@ -1,10 +1,13 @@
 """How rows come from the queue table into memory: pages, due rows, and the audit of both."""
 
+from collections.abc import Collection
+
 from tidings.core import limits
 from tidings.core.commands import ReadDueOfSubscription, ReadDueWindow, ReadPage
 from tidings.core.delivery import Delivery
 from tidings.core.due_window import DueWindow
 from tidings.core.endpoint import Endpoint
+from tidings.core.health import Health
 from tidings.core.roster import Roster
 from tidings.core.turns import Turns
 
@@ -58,9 +61,10 @@ class Reading:
         self, read: ReadPage, rows: list[Delivery], *, last_seq: int, is_last: bool, now_ms: int
     ) -> None:
         """Take in a page. `last_seq` is the highest `seq` looked at, `is_last` the end's sign."""
-        endpoint = self._roster.endpoint(read.subscription_id, now_ms)
+        endpoint = self._roster.endpoint_of_read(read.subscription_id, read.reading, now_ms)
         if endpoint is not None:
             endpoint.page_reading = False
+            ends_seq, endpoint.page_ends_seq = endpoint.page_ends_seq, None
             if endpoint.cursor_seq == read.after_seq and not endpoint.subscription.is_over:
                 fitting = self._fitting(rows, beside=len(endpoint.fresh))
                 if len(fitting) < len(rows):
@@ -71,13 +75,15 @@ class Reading:
                     # Rows that had been told of and are not there have ended.
                     endpoint.cursor_seq = max(endpoint.cursor_seq, read.newest_seq)
                 endpoint.caught_up = is_last and endpoint.newest_seq <= endpoint.cursor_seq
+            if ends_seq is not None:
+                endpoint.read_from(ends_seq)
         self._end_read(read.reading, endpoint, now_ms)
 
     def due_of_subscription_read(
         self, read: ReadDueOfSubscription, rows: list[Delivery], now_ms: int
     ) -> None:
         """Take in due rows that had found no place before."""
-        endpoint = self._roster.endpoint(read.subscription_id, now_ms)
+        endpoint = self._roster.endpoint_of_read(read.subscription_id, read.reading, now_ms)
         if endpoint is not None:
             endpoint.due_reading = False
             fitting = self._fitting(rows, beside=len(endpoint.again))
@@ -94,7 +100,7 @@ class Reading:
         """Take in the retries of the next minute."""
         self._due.read_finished(rows, read)
         for delivery in rows:
-            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
+            endpoint = self._roster.endpoint_of_read(delivery.subscription_id, read.reading, now_ms)
             if endpoint is not None:
                 self.take_all(endpoint, [delivery], now_ms)
         self._roster.finished.end_read(read.reading)
@@ -106,7 +112,7 @@ class Reading:
             self._due.read_failed()
             return
         endpoint = self._roster.endpoints.get(read.subscription_id)
-        if endpoint is None:
+        if endpoint is None or not endpoint.is_ours:
             return
         if isinstance(read, ReadPage):
             endpoint.page_reading = False
@@ -119,6 +125,28 @@ class Reading:
         """Read the due rows from the first on; those in memory are recognised."""
         self._due.restart()
 
+    def follow(self, shards: Collection[int]) -> None:
+        """Read rows of these shards only."""
+        self._due.follow(shards)
+
+    def restore(self, endpoint: Endpoint, health: Health, *, has_rows: bool, now_ms: int) -> None:
+        """Begin with an endpoint of which the store holds something from before.
+
+        With rows in the table it is behind; what is over gets its rows ended.
+        """
+        endpoint.health = health
+        endpoint.set_rate(now_ms, starts_empty=True)
+        endpoint.caught_up = not has_rows
+        if has_rows and endpoint.subscription.is_over:
+            self._roster.settle(endpoint)
+        self.attend(endpoint, now_ms)
+
+    def forget_due(self, subscription_ids: Collection[str]) -> None:
+        """Forget the rows of some subscriptions that wait for their due time."""
+        for delivery in self._due.drop(subscription_ids):
+            if self._roster.is_present(delivery):
+                del self._roster.known[delivery.seq]
+
     def missing_rows(
         self, subscription_id: str, rows: list[Delivery], reading: int, now_ms: int
     ) -> list[Delivery]:
@@ -127,7 +155,7 @@ class Reading:
         `reading` was begun with `begin_read` before the rows were read. Anything found is a bug of
         ours, and the caller says so loudly.
         """
-        endpoint = self._roster.endpoint(subscription_id, now_ms)
+        endpoint = self._roster.endpoint_of_read(subscription_id, reading, now_ms)
         missing: list[Delivery] = []
         if endpoint is not None and endpoint.caught_up and endpoint.may_send():
             for delivery in rows:
@@ -140,8 +168,12 @@ class Reading:
         return missing
 
     def begin_read(self) -> int:
-        """Note that a read for the audit begins; the answer names it."""
+        """Note that a read begins that nobody asked for; the answer names it."""
         return self._roster.finished.begin_read()
+
+    def end_read(self, reading: int) -> None:
+        """Note that the rows of such a read are taken in, or that it failed."""
+        self._roster.finished.end_read(reading)
 
     def _ask_for_rows(self, endpoint: Endpoint, now_ms: int) -> None:
         roster = self._roster

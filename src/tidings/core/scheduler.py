@@ -8,10 +8,11 @@ The scheduler knows every row that is in memory and what it waits for:
                        due now   read again later                 due window
 
 Its inputs are what was committed, in the order of commits, what was read (`reading`), how attempts
-went, and the time. Its outputs are `Send`s (`next_sends`) and other commands (`take_commands`).
+went, which shards are ours (`tenures`), and the time. Its outputs are `Send`s (`next_sends`) and
+other commands (`take_commands`).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from tidings.core import limits
 from tidings.core.commands import Command, LoadSubscription, Send, Settle
@@ -19,10 +20,12 @@ from tidings.core.decision import Decision
 from tidings.core.delivery import Delivery
 from tidings.core.endpoint import Endpoint
 from tidings.core.health import HEALTHY, Health
+from tidings.core.intake import Intake
 from tidings.core.reading import Reading
 from tidings.core.roster import Roster
 from tidings.core.slots import Flight, Slots
 from tidings.core.subscription import Status, Subscription
+from tidings.core.tenures import Tenures
 from tidings.core.turns import Turns
 
 
@@ -31,20 +34,23 @@ class Scheduler:
 
     def __init__(self, *, concurrency_max: int = limits.CONCURRENCY_MAX_DEFAULT) -> None:
         self._slots = Slots(concurrency_max)
-        self._unrecorded: dict[int, Delivery] = {}
         self._roster = Roster()
         self._turns = Turns(self._roster, self._slots)
         self.reading = Reading(self._roster, self._turns)
+        self._intake = Intake(self._roster, self._slots, self._turns, self.reading)
+        self.tenures = Tenures(self._roster, self._slots, self._turns, self.reading)
 
     # What others may ask.
 
     def is_in_flight(self, delivery_id: str) -> bool:
         """Whether one of the delivery's attempts is on its way, or its result is not recorded."""
-        return any(one.delivery_id == delivery_id for one in self._under_way())
+        return any(one.delivery_id == delivery_id for one in self._slots.under_way())
 
     def seqs_in_flight(self, subscription_id: str) -> list[int]:
         """The rows of a subscription that are on their way or whose result is not recorded."""
-        return [one.seq for one in self._under_way() if one.subscription_id == subscription_id]
+        return [
+            one.seq for one in self._slots.under_way() if one.subscription_id == subscription_id
+        ]
 
     def health_of(self, subscription_id: str) -> Health:
         """What is remembered of an endpoint."""
@@ -61,8 +67,8 @@ class Scheduler:
         return len(self._roster.unopened)
 
     def endpoints(self) -> list[Endpoint]:
-        """The endpoints in memory."""
-        return list(self._roster.endpoints.values())
+        """The endpoints in memory that are ours."""
+        return [endpoint for endpoint in self._roster.endpoints.values() if endpoint.is_ours]
 
     @property
     def rows_in_memory(self) -> int:
@@ -89,34 +95,33 @@ class Scheduler:
 
     def departs(self, send: Send, now_ms: int) -> None:
         """Count a request that leaves now against its endpoint's rate."""
-        departures = self._slots.flights[send.delivery.seq].endpoint.departures
-        if departures is not None:
-            departures.take(now_ms)
+        flight = self._slots.flights[send.delivery.seq]
+        endpoint = flight.endpoint
+        flight.deadline_ms = now_ms + endpoint.subscription.timeout_seconds * 1_000
+        if endpoint.departures is not None:
+            endpoint.departures.take(now_ms)
 
     # Inputs: configuration.
 
     def restore(
         self, subscription: Subscription, health: Health, *, has_rows: bool, now_ms: int
     ) -> None:
-        """Take in a subscription at the start, with what was stored of its endpoint.
-
-        With rows in the table it is behind; what is over gets its rows ended.
-        """
+        """Take in a subscription at the start, with what was stored of its endpoint."""
         self._roster.put(subscription)
         self._roster.began_ms = now_ms
         if not has_rows and health is HEALTHY:
             return
         endpoint = self._roster.endpoint(subscription.subscription_id, now_ms)
         assert endpoint is not None
-        endpoint.health = health
-        endpoint.set_rate(now_ms, starts_empty=True)
-        endpoint.caught_up = not has_rows
-        if has_rows and subscription.is_over:
-            self._settle(endpoint)
-        self.reading.attend(endpoint, now_ms)
+        self.reading.restore(endpoint, health, has_rows=has_rows, now_ms=now_ms)
 
-    def subscription_changed(self, subscription: Subscription, now_ms: int) -> None:
-        """Follow a change; what it means for rows already in memory holds from the next send on."""
+    def subscription_changed(
+        self, subscription: Subscription, now_ms: int, *, health: Health = HEALTHY
+    ) -> None:
+        """Follow a change; what it means for rows already in memory holds from the next send on.
+
+        `health` is what the store holds of the endpoint, for one that is met only now.
+        """
         roster = self._roster
         subscription_id = subscription.subscription_id
         old = roster.subscriptions.get(subscription_id)
@@ -126,14 +131,15 @@ class Scheduler:
         roster.put(subscription)
         if subscription_id not in roster.endpoints and not subscription.is_over:
             if subscription_id in roster.strangers:
-                self._meet(subscription_id, now_ms)
+                self._meet(subscription_id, health, now_ms)
             return
         endpoint = roster.endpoint(subscription_id, now_ms)
-        assert endpoint is not None
+        if endpoint is None:
+            return
         endpoint.follow(subscription)
         endpoint.set_rate(now_ms, starts_empty=False)
         if subscription.is_over:
-            self._settle(endpoint)
+            roster.settle(endpoint)
             return
         if subscription.may_send and (old is None or not old.may_send):
             endpoint.health = HEALTHY
@@ -150,43 +156,32 @@ class Scheduler:
         if not self.seqs_in_flight(subscription_id):
             if endpoint is not None:
                 roster.drop_ready(endpoint)
-            roster.endpoints.pop(subscription_id, None)
-            del roster.subscriptions[subscription_id]
+            roster.remove(subscription_id)
 
     # Inputs: rows.
 
     def arrived(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
         """Take in rows that were just committed, in the order of `seq`."""
-        touched: dict[str, Endpoint] = {}
-        for delivery in deliveries:
-            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
-            if endpoint is None:
-                continue
-            touched[delivery.subscription_id] = endpoint
-            if delivery.is_manual:
-                self._take_manual(endpoint, delivery)
-            elif delivery.seq > endpoint.cursor_seq:
-                self._take_new(endpoint, delivery)
-            elif delivery.ordering_key is not None and endpoint.subscription.takes_events:
-                self._take_passed(endpoint, delivery)
-        for endpoint in touched.values():
-            self.reading.attend(endpoint, now_ms)
+        self._intake.arrived(deliveries, now_ms)
 
     def unparked(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
         """Take in rows that became the heads of their lanes because another ended."""
-        for delivery in deliveries:
-            endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
-            if endpoint is None or endpoint.subscription.is_over:
-                continue
-            self.reading.take_all(endpoint, [delivery], now_ms)
-            self.reading.attend(endpoint, now_ms)
+        self._intake.unparked(deliveries, now_ms)
+
+    def changed(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
+        """Take in rows that others have changed: wishes of people, and new heads of lanes."""
+        self._intake.changed(deliveries, now_ms)
+
+    def all_told(self, ended: Iterable[Delivery], now_ms: int) -> None:
+        """Look for followers of rows that were ended, after everything of that commit is told."""
+        self._intake.ended(ended, now_ms)
 
     def ended(self, deliveries: Iterable[Delivery], now_ms: int) -> None:
         """Forget rows that somebody ended besides the results of attempts."""
         for delivery in deliveries:
             self._forget(delivery, has_ended=True)
             endpoint = self._roster.endpoints.get(delivery.subscription_id)
-            if endpoint is not None:
+            if endpoint is not None and endpoint.is_ours:
                 self.reading.attend(endpoint, now_ms)
 
     def attempt_finished(
@@ -194,7 +189,7 @@ class Scheduler:
     ) -> None:
         """Free the slot and learn. The row stays known until `result_recorded`."""
         flight = self._slots.give_back(delivery.seq)
-        self._unrecorded[delivery.seq] = delivery
+        self._slots.unrecorded[delivery.seq] = delivery
         endpoint = flight.endpoint
         endpoint.learn(
             decision.outcome,
@@ -218,14 +213,17 @@ class Scheduler:
 
     def result_lost(self, delivery: Delivery) -> None:
         """Forget an attempt whose result could not be recorded; it will be made again."""
-        self._unrecorded.pop(delivery.seq, None)
+        self._slots.unrecorded.pop(delivery.seq, None)
         self._leave_to_the_table(delivery)
 
     def result_recorded(
         self, delivery: Delivery, *, has_ended: bool, next_in_lane: Delivery | None, now_ms: int
     ) -> None:
         """Follow a committed result: let the row wait for its due time, or forget it."""
-        self._unrecorded.pop(delivery.seq, None)
+        was_awaited = self._slots.unrecorded.pop(delivery.seq, None) is not None
+        if not was_awaited and self._roster.tenures is not None:
+            # Of a shard that was dropped meanwhile: whatever is in memory by now is newer.
+            return
         self._forget(delivery, has_ended=has_ended)
         if next_in_lane is not None:
             self.unparked([next_in_lane], now_ms)
@@ -234,12 +232,14 @@ class Scheduler:
             endpoint = self._roster.endpoint(delivery.subscription_id, now_ms)
             if endpoint is not None:
                 self.reading.wait_until_due(endpoint, delivery, now_ms)
-        if endpoint is None:
+        if endpoint is None or not endpoint.is_ours:
             return
+        if has_ended and next_in_lane is None and delivery.ordering_key is not None:
+            self._intake.find_followers(endpoint, delivery)
         if endpoint.subscription.is_over:
             # It was in flight when the other rows were settled: it may have come back without an
             # end, or be the last that a deleted subscription waits for.
-            self._settle(endpoint)
+            self._roster.settle(endpoint)
         else:
             self.reading.attend(endpoint, now_ms)
 
@@ -281,63 +281,25 @@ class Scheduler:
         """Drop idle endpoints from memory beyond a number; each comes back with its next row."""
         endpoints = self._roster.endpoints
         if len(endpoints) > keep:
-            awaited = {delivery.subscription_id for delivery in self._unrecorded.values()}
+            awaited = {one.subscription_id for one in self._slots.unrecorded.values()}
             for name in [name for name, one in endpoints.items() if one.is_idle]:
                 if name not in awaited:
                     del endpoints[name]
 
     # The steps of the above.
 
-    def _meet(self, subscription_id: str, now_ms: int) -> None:
+    def _meet(self, subscription_id: str, health: Health, now_ms: int) -> None:
         """Get to know a subscription whose rows have been waiting for it."""
         self._roster.strangers.discard(subscription_id)
         endpoint = self._roster.endpoint(subscription_id, now_ms)
-        assert endpoint is not None
-        endpoint.caught_up = False
-        self.reading.read_all_due()
-        self.reading.attend(endpoint, now_ms)
-
-    def _is_under_way(self, delivery: Delivery) -> bool:
-        return delivery.seq in self._slots.flights or delivery.seq in self._unrecorded
-
-    def _under_way(self) -> Iterator[Delivery]:
-        for flight in self._slots.flights.values():
-            yield flight.delivery
-        yield from self._unrecorded.values()
-
-    def _take_manual(self, endpoint: Endpoint, delivery: Delivery) -> None:
-        if not self._is_under_way(delivery):
-            self._roster.known[delivery.seq] = delivery
-            endpoint.lanes.admits(delivery)
-            self._turns.add_manual(endpoint, delivery)
-
-    def _take_new(self, endpoint: Endpoint, delivery: Delivery) -> None:
-        has_no_room = (
-            endpoint.ready_rows >= limits.ENDPOINT_WINDOW_ROWS_MAX
-            or len(endpoint.lanes) >= limits.ENDPOINT_LANES_MAX
-            or (self.rows_in_memory >= limits.ROWS_IN_MEMORY_MAX and endpoint.ready_rows > 0)
-            or endpoint.subscription.is_over
-        )
-        if has_no_room:
+        if endpoint is not None:
+            endpoint.health = health
             endpoint.caught_up = False
-        if not endpoint.caught_up:
-            endpoint.newest_seq = delivery.seq
-            return
-        endpoint.cursor_seq = delivery.seq
-        if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
-            self._roster.make_ready(endpoint, delivery)
-
-    def _take_passed(self, endpoint: Endpoint, delivery: Delivery) -> None:
-        """Take in a row that a page left out because of a head that had ended unknown to us.
-
-        A page may see commits that we are told of only afterwards: the end of a head, and behind
-        it a follower that came too late to be handed over with that end.
-        """
-        if self._roster.is_new(delivery) and endpoint.lanes.admits(delivery):
-            self._roster.make_ready(endpoint, delivery)
+            self.reading.read_all_due()
+            self.reading.attend(endpoint, now_ms)
 
     def _forget(self, delivery: Delivery, *, has_ended: bool) -> None:
-        is_under_way = self._is_under_way(delivery)
+        is_under_way = self._slots.is_under_way(delivery)
         if not is_under_way:
             self._roster.known.pop(delivery.seq, None)
         self._roster.finished.add(delivery, has_ended=has_ended)
@@ -353,23 +315,17 @@ class Scheduler:
         """Forget a row. If it still stands in the table, a later read brings it back."""
         self._roster.known.pop(delivery.seq, None)
         endpoint = self._roster.endpoints.get(delivery.subscription_id)
-        if endpoint is not None:
-            endpoint.lanes.release(delivery)
+        if endpoint is not None and endpoint.is_ours:
+            endpoint.lanes.leave(delivery)
             endpoint.caught_up = False
             endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
             endpoint.due_spilled = True
             self._turns.wake_at(endpoint, 0)
 
-    def _settle(self, endpoint: Endpoint) -> None:
-        """Forget the rows of a subscription that is over, and have them ended in the table."""
-        self._roster.drop_ready(endpoint)
-        endpoint.caught_up = False
-        endpoint.cursor_seq = 0
-        endpoint.due_spilled = True
-        self._roster.commands.append(Settle(endpoint.subscription.subscription_id))
-
     def _fill_slots(self, sends: list[Send], now_ms: int) -> None:
-        while self._slots.are_free() and (endpoint := self._turns.next_endpoint()) is not None:
+        while (
+            self._slots.are_free() and (endpoint := self._turns.next_endpoint(now_ms)) is not None
+        ):
             delivery = self._turns.next_row(endpoint, now_ms)
             if delivery is not None:
                 sends.append(self._take_off(endpoint, delivery, now_ms))

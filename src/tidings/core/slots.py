@@ -9,6 +9,8 @@ point at it, and its slots are shared in the same way: endpoints that hang leave
 neighbours at the same host.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from tidings.core import limits
@@ -19,7 +21,10 @@ _NOT_FAST_SHARE = (1 + limits.SLOW_SLOTS_SHARE) / 2
 
 
 class Flight(msgspec.Struct, gc=False):
-    """A request on its way, holding a slot. Its row may have ended meanwhile."""
+    """A request on its way, holding a slot. Its row may have ended meanwhile.
+
+    It has a deadline from the moment on at which it may have reached the receiver.
+    """
 
     delivery: Delivery
     endpoint: Endpoint
@@ -29,6 +34,7 @@ class Flight(msgspec.Struct, gc=False):
     host: str
     speed: Speed
     has_ended: bool = False
+    deadline_ms: int | None = None
 
 
 class Crowd:
@@ -63,16 +69,30 @@ class Crowd:
 
 
 class Slots:
-    """All flights, by the `seq` of their rows, in the order in which they began."""
+    """All flights, by the `seq` of their rows, in the order in which they began.
+
+    `unrecorded` are the rows that have come back, and whose results are not stored yet.
+    """
 
     def __init__(self, concurrency_max: int) -> None:
         self.flights: dict[int, Flight] = {}
+        self.unrecorded: dict[int, Delivery] = {}
         self._concurrency_max = concurrency_max
         self._again_max = max(1, int(concurrency_max * limits.RETRY_SLOTS_SHARE))
         self._everyone = Crowd(concurrency_max)
         self._again = 0
         self._hosts: dict[str, Crowd] = {}
         self._hanging_checked_at_ms = 0
+
+    def is_under_way(self, delivery: Delivery) -> bool:
+        """Whether an attempt of a row is on its way, or its result is not recorded."""
+        return delivery.seq in self.flights or delivery.seq in self.unrecorded
+
+    def under_way(self) -> Iterator[Delivery]:
+        """The rows of which that is true."""
+        for flight in self.flights.values():
+            yield flight.delivery
+        yield from self.unrecorded.values()
 
     def are_free(self) -> bool:
         """Whether any slot is free."""

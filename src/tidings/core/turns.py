@@ -63,6 +63,12 @@ class Turns:
         endpoint.manual.append(delivery)
         self._manual.append(endpoint)
 
+    def leave(self, endpoint: Endpoint) -> None:
+        """Give up every place of an endpoint that will not send any more."""
+        endpoint.share.place += 1
+        endpoint.queued_as = None
+        endpoint.wake_at_ms = inf
+
     def wake_at(self, endpoint: Endpoint, at_ms: float) -> None:
         """Have an endpoint considered again at that time."""
         if at_ms < endpoint.wake_at_ms:
@@ -104,9 +110,9 @@ class Turns:
                 del self._awaiting_host_slot[host, speed]
         return freed
 
-    def next_endpoint(self) -> Endpoint | None:
+    def next_endpoint(self, now_ms: int) -> Endpoint | None:
         """Take the endpoint whose turn it is out of its queue."""
-        endpoint = self._next_manual()
+        endpoint = self._next_manual(now_ms)
         if endpoint is not None:
             return endpoint
         best: tuple[tuple[float, float], FairQueue] | None = None
@@ -146,20 +152,21 @@ class Turns:
                 return ready
         return None
 
-    def _next_manual(self) -> Endpoint | None:
+    def _next_manual(self, now_ms: int) -> Endpoint | None:
         """An endpoint whose first manual row may go."""
         while self._manual:
             endpoint = self._manual.popleft()
             while endpoint.manual:
                 delivery = endpoint.manual[0]
                 is_present = self._roster.is_present(delivery)
-                if is_present and endpoint.may_send():
+                if is_present and endpoint.may_send() and endpoint.silent_until_ms <= now_ms:
                     return endpoint
                 endpoint.manual.popleft()
                 if is_present:
                     # Paused since it was asked for: the row is due, and is read again on resume.
                     del self._roster.known[delivery.seq]
                     endpoint.due_spilled = True
+                    self.wake_at(endpoint, endpoint.silent_until_ms or inf)
         return None
 
 

@@ -3,14 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tidings.core import limits
 from tidings.core.endpoint import Endpoint
-from tidings.core.scheduler import Scheduler
+from tidings.engine.dispatcher import Dispatcher
 from tidings.engine.open_figures import OpenFigures
 from tidings.ports.clock import Clock
-from tidings.ports.store import Store, StoreUnavailable
+from tidings.ports.store import SessionLost, Store, StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
@@ -35,24 +36,28 @@ class Beats:
 
 
 class Maintenance:
-    """The chores of one owner, each on its own beat."""
+    """The chores of one owner, each on its own beat.
+
+    What is to be done once for all is done by whoever `is_first`.
+    """
 
     def __init__(
         self,
         store: Store,
-        scheduler: Scheduler,
+        dispatcher: Dispatcher,
         clock: Clock,
-        wake: Callable[[], None],
         figures: OpenFigures,
         *,
         retention_days: float,
         beats: Beats,
+        is_first: Callable[[], bool],
     ) -> None:
         self._beats = beats
         self._store = store
-        self._scheduler = scheduler
+        self._dispatcher = dispatcher
+        self._scheduler = dispatcher.scheduler
         self._clock = clock
-        self._wake = wake
+        self._is_first = is_first
         self._figures = figures
         self._retention_ms = round(retention_days * _DAY_MS)
         self._audited: list[str] = []
@@ -80,12 +85,16 @@ class Maintenance:
         """Dead-letter what an open endpoint has held for the whole span of its retry schedule."""
         for endpoint in self._scheduler.endpoints():
             if endpoint.health.is_open and endpoint.may_send():
-                await self._end_held_of(endpoint)
+                with (
+                    self._dispatcher.ending_rows_of(endpoint.subscription.subscription_id),
+                    suppress(SessionLost),
+                ):
+                    await self._end_held_of(endpoint)
 
     async def _end_held_of(self, endpoint: Endpoint) -> None:
         subscription = endpoint.subscription
         ended = limits.SETTLED_ROWS_MAX
-        while ended >= limits.SETTLED_ROWS_MAX and endpoint.health.is_open:
+        while ended >= limits.SETTLED_ROWS_MAX and endpoint.health.is_open and endpoint.is_ours:
             now_ms = self._clock.now_ms()
             ended = await self._store.end_held_deliveries(
                 subscription.subscription_id,
@@ -101,6 +110,8 @@ class Maintenance:
 
         Audit records have their own time.
         """
+        if not self._is_first():
+            return
         now_ms = self._clock.now_ms()
         oldest_ms = now_ms - self._retention_ms
         expiring_ms = oldest_ms + min(_EXPIRES_BEFORE_RETENTION_MS, self._retention_ms // 2)
@@ -121,6 +132,8 @@ class Maintenance:
 
     async def coarsen(self) -> None:
         """Join statistics that have aged, and delete those that are older than events may be."""
+        if not self._is_first():
+            return
         now_ms = self._clock.now_ms()
 
         async def join(span_seconds: int, into_seconds: int, kept_ms: int) -> None:
@@ -171,7 +184,7 @@ class Maintenance:
                 "the audit found deliveries that nobody would have sent; please report this",
                 extra={"subscription_id": subscription_id, "rows": len(missing)},
             )
-            self._wake()
+            self._dispatcher.wake()
 
     async def _forget_idle(self) -> None:
         self._scheduler.forget_idle(keep=limits.ENDPOINTS_IN_MEMORY_MAX)

@@ -1,6 +1,7 @@
 """One attempt: sign the frozen body, send it, and put down what came of it."""
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 
 from tidings.core.attempt import Answer, Attempt, ErrorClass, error_class_of, outcome_of
@@ -42,9 +43,18 @@ class Sender:
         }
 
     async def send(
-        self, subscription: Subscription, stored: StoredBody, form: Form, event_seq: int
+        self,
+        subscription: Subscription,
+        stored: StoredBody,
+        form: Form,
+        event_seq: int,
+        *,
+        may_leave: Callable[[], bool] | None = None,
     ) -> Answer:
-        """Send an event once, in its form, signed with the secrets that are live now."""
+        """Send an event once, in its form, signed with the secrets that are live now.
+
+        `may_leave` is asked at the last moment, if connecting has taken time.
+        """
         now_ms = self._clock.now_ms()
         timestamp = now_ms // 1_000
         keys = [_key_of_secret(secret.secret) for secret in subscription.live_secrets(now_ms)]
@@ -68,6 +78,7 @@ class Sender:
             headers,
             body,
             subscription.timeout_seconds,
+            may_leave,
         )
         try:
             return await self._transport.send(request)

@@ -16,6 +16,10 @@ class Clock(Protocol):
         """Milliseconds since some moment, never going back: for durations."""
         ...
 
+    def boot_ms(self) -> float:
+        """The same, but it also counts the time in which the whole machine sleeps: for leases."""
+        ...
+
 
 class Chance(Protocol):
     """Random draws and new ids. The simulation draws both from its seed."""

@@ -6,6 +6,9 @@ lifecycle event that tells of it, in the same transaction (`tidings.core.lifecyc
 Every method raises `StoreUnavailable` when the database cannot be used, and then nothing is known
 about whether a write took effect; all writes may be repeated safely. Times are milliseconds since
 1970. Methods that change something take `now_ms`; none reads a clock.
+
+Where shards have owners, what an owner writes (results, settled and held deliveries, steps of
+replays) is fenced by its session: it raises `SessionLost` when that is gone.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -47,6 +50,10 @@ class StoreUnavailable(Exception):
 
 class StoreFull(StoreUnavailable):
     """Nothing more is accepted, so that the results of what was accepted find room."""
+
+
+class SessionLost(Exception):
+    """The session that fences this process's writes is gone; nothing was written."""
 
 
 class Disabling(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +117,17 @@ class Committed(msgspec.Struct, frozen=True, gc=False):
     audited: Sequence[AuditRecord] = ()
     event_types: Sequence[CataloguedType] = ()
     forgotten_event_types: Sequence[tuple[str, str]] = ()
+
+    @property
+    def has_configuration(self) -> bool:
+        """Whether the configuration has changed."""
+        return bool(
+            self.subscriptions
+            or self.keys
+            or self.revoked_key_ids
+            or self.event_types
+            or self.forgotten_event_types
+        )
 
 
 LifecycleData = Callable[[LifecycleFact], bytes]
@@ -175,8 +193,10 @@ class EventStore(Protocol):
 class QueueStore(Protocol):
     """The unfinished deliveries."""
 
-    async def list_subscriptions_with_deliveries(self) -> list[str]:
-        """The ids of all subscriptions that have unfinished deliveries."""
+    async def list_subscriptions_with_deliveries(
+        self, shards: Collection[int] | None = None
+    ) -> list[str]:
+        """The ids of all subscriptions, or those of some shards, with unfinished deliveries."""
         ...
 
     async def read_page(self, subscription_id: str, *, after_seq: int, limit: int) -> QueuePage:
@@ -187,9 +207,17 @@ class QueueStore(Protocol):
         ...
 
     async def read_due(
-        self, *, after: tuple[int, int], until_ms: int, limit: int
+        self,
+        *,
+        after: tuple[int, int],
+        until_ms: int,
+        limit: int,
+        shards: Collection[int] | None = None,
     ) -> list[Delivery]:
-        """Rows due up to `until_ms`, in the order of (due time, `seq`), above `after`."""
+        """Rows due up to `until_ms`, in the order of (due time, `seq`), above `after`.
+
+        Of some shards, where they have owners, or of all.
+        """
         ...
 
     async def read_due_of_subscription(

@@ -1,5 +1,6 @@
 """The way to a receiver: one request out, one answer back."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -12,7 +13,8 @@ class OutboundRequest(msgspec.Struct, frozen=True, gc=False):
 
     `timeout_seconds` is the total deadline: DNS, connecting, TLS, sending, status and headers;
     reading the body gets what is left of it. Requests share a connection only if they agree in
-    `subscription_id` and `url`.
+    `subscription_id` and `url`. When there is a connection at last, `may_leave` is asked whether
+    the request is still to be sent, for whoever was held up.
     """
 
     subscription_id: str
@@ -20,6 +22,7 @@ class OutboundRequest(msgspec.Struct, frozen=True, gc=False):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     timeout_seconds: float
+    may_leave: Callable[[], bool] | None = None
 
 
 class Transport(Protocol):

@@ -9,8 +9,6 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from tidings.settings.values import NOT_AVAILABLE
-
 T = TypeVar("T", bound=BaseModel)
 
 PREFIX: Final = "TIDINGS_"
@@ -21,14 +19,10 @@ _UNSHOWN: Final = frozenset({"database_url"})
 
 
 class SettingsRefused(Exception):
-    """The settings cannot be used. Each of `lines` names a variable or an option, and its fault.
+    """The settings cannot be used. Each of `lines` names a variable or an option, and its fault."""
 
-    `is_unavailable` says that all of them ask for what is merely not built yet.
-    """
-
-    def __init__(self, lines: Iterable[str], *, is_unavailable: bool = False) -> None:
+    def __init__(self, lines: Iterable[str]) -> None:
         self.lines = tuple(lines)
-        self.is_unavailable = is_unavailable
         super().__init__("\n".join(self.lines))
 
 
@@ -51,8 +45,7 @@ def read(settings: type[T], environ: Mapping[str, str] | None, options: Mapping[
             f"{_name(field, options)} {_fault(settings, errors[field], given)}"
             for field in reversed(errors)
         ]
-        unbuilt = all(one["type"] == NOT_AVAILABLE for one in errors.values())
-        raise SettingsRefused(unknown + lines, is_unavailable=unbuilt and not unknown) from None
+        raise SettingsRefused(unknown + lines) from None
     if unknown:
         raise SettingsRefused(unknown)
     return loaded
@@ -90,8 +83,6 @@ def _name(field: str, options: Mapping[str, Any]) -> str:
 
 def _fault(settings: type[BaseModel], error: ErrorDetails, given: Mapping[str, Any]) -> str:
     """What is wrong, with the value unless that might tell a secret."""
-    if error["type"] == NOT_AVAILABLE:
-        return str(error["msg"])
     name = str(error["loc"][0])
     field = settings.model_fields[name]
     takes = what_it_takes(field).replace("`", "")

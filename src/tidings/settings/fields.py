@@ -15,6 +15,7 @@ from tidings.settings import environment
 from tidings.settings.values import (
     ADMIN_KEY_LENGTH_MIN,
     ENCRYPTION_KEY_BYTES,
+    POSTGRES_PREFIXES,
     SQLITE_PREFIX,
     AdminKey,
     BaseUrl,
@@ -87,8 +88,9 @@ class Settings(BaseModel):
     database_url: DatabaseUrl | None = _setting(
         None,
         "The database. `sqlite:///tidings.db` is relative to where the server starts, "
-        "`sqlite:////var/lib/tidings.db` is not. PostgreSQL is not available yet.",
-        "`sqlite:///` and the path of a file",
+        "`sqlite:////var/lib/tidings.db` is not. With PostgreSQL, 15 or newer, several servers "
+        "share one database; see [operations](../operations.md).",
+        "`sqlite:///` and the path of a file, or `postgresql://user:password@host:port/database`",
         shown="`tidings.db` in `TIDINGS_DATA_DIR`",
     )
     host: Host = _setting(
@@ -97,10 +99,11 @@ class Settings(BaseModel):
         "an IP address or a name of this machine",
     )
     port: int = _whole(8080, 1, 65_535, "The TCP port that the server listens on.")
-    role: Role = _setting(
+    role: Role = _one_of(
         "all",
-        "What this process does. This version has one process, which does everything.",
-        "`all`",
+        Role,
+        "What this process does: `api` answers requests, `worker` brings deliveries to receivers "
+        "and answers only about itself, `all` does both. Others than `all` need PostgreSQL.",
     )
     public_url: BaseUrl = Field(
         default_factory=_own_url,
@@ -263,8 +266,14 @@ class Settings(BaseModel):
             return False
 
     @property
+    def is_postgres(self) -> bool:
+        """Whether the database is on a PostgreSQL server."""
+        return self.database_url is not None and self.database_url.startswith(POSTGRES_PREFIXES)
+
+    @property
     def database_path(self) -> Path:
         """The file of the SQLite database."""
+        assert not self.is_postgres
         if self.database_url is None:
             return self.data_dir / DATABASE_NAME
         return Path(self.database_url.removeprefix(SQLITE_PREFIX))

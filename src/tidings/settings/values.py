@@ -6,7 +6,6 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_core import PydanticCustomError
 
 from tidings.core.addresses import Network, parse_network
 from tidings.core.egress_proxy import parse_egress_proxy
@@ -14,10 +13,10 @@ from tidings.core.egress_proxy import parse_egress_proxy
 ADMIN_KEY_LENGTH_MIN: Final = 16
 ENCRYPTION_KEY_BYTES: Final = 32
 SQLITE_PREFIX: Final = "sqlite:///"
-NOT_AVAILABLE: Final = "not_available"
-"""The type of the error for what is documented but not built."""
+POSTGRES_PREFIXES: Final = ("postgresql://", "postgres://")
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+Role = Literal["all", "api", "worker"]
 LogFormat = Literal["json", "console"]
 
 
@@ -27,17 +26,6 @@ def _must(be_right: Callable[[Any], bool]) -> AfterValidator:
     def checked(value: Any) -> Any:
         if not be_right(value):
             raise ValueError("not what it takes")
-        return value
-
-    return AfterValidator(checked)
-
-
-def _not_yet(is_unbuilt: Callable[[str], bool], detail: str) -> AfterValidator:
-    """Refuse what is documented but not built, and say so."""
-
-    def checked(value: str) -> str:
-        if is_unbuilt(value):
-            raise PydanticCustomError(NOT_AVAILABLE, "{detail}", {"detail": detail})
         return value
 
     return AfterValidator(checked)
@@ -58,6 +46,13 @@ def _is_base_url(value: str) -> bool:
     parts = urlsplit(value)
     is_plain = not any(one in value for one in "?# ") and "@" not in parts.netloc
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain
+
+
+def _is_database_url(value: str) -> bool:
+    if value.startswith(POSTGRES_PREFIXES):
+        parts = urlsplit(value)
+        return bool(parts.netloc) and bool(parts.path.strip("/")) and not parts.fragment
+    return value.startswith(SQLITE_PREFIX) and bool(value.removeprefix(SQLITE_PREFIX).strip("/"))
 
 
 def _is_admin_key(key: SecretStr) -> bool:
@@ -81,23 +76,7 @@ def _is_encryption_key(key: SecretStr) -> bool:
 
 
 BaseUrl = Annotated[str, _must(_is_base_url), AfterValidator(lambda url: url.rstrip("/"))]
-DatabaseUrl = Annotated[
-    str,
-    _not_yet(
-        lambda url: url.startswith(("postgresql:", "postgres:")),
-        "names a PostgreSQL database, which this version cannot use yet",
-    ),
-    _must(
-        lambda url: (
-            url.startswith(SQLITE_PREFIX) and bool(url.removeprefix(SQLITE_PREFIX).strip("/"))
-        )
-    ),
-]
-Role = Annotated[
-    str,
-    _not_yet(lambda role: role in ("api", "worker"), "can only be all in this version"),
-    _must(lambda role: role == "all"),
-]
+DatabaseUrl = Annotated[str, _must(_is_database_url)]
 EgressProxy = Annotated[SecretStr, _must(_is_egress_proxy)]
 Host = Annotated[str, _must(lambda host: not set(host) & set("/@?# "))]
 AdminKey = Annotated[SecretStr, _must(_is_admin_key)]

@@ -28,6 +28,9 @@ from tidings.transport.tls import Tls, new_ssl_context
 _SHUTTING_DOWN: Final = Answer(
     error_class=ErrorClass.INTERNAL, error_detail="Tidings was shutting down"
 )
+_TOO_LATE: Final = Answer(
+    error_class=ErrorClass.INTERNAL, error_detail="Tidings was held up, and did not send it"
+)
 
 
 class HttpTransport:
@@ -101,6 +104,9 @@ class HttpTransport:
             if isinstance(dialed, Answer):
                 return dialed
             connection = dialed
+            if request.may_leave is not None and not request.may_leave():
+                connection.abort()
+                return _TOO_LATE
         answering: asyncio.Future[Answer] = self._loop.create_future()
         connection.deadline, connection.timeout_seconds = deadline, request.timeout_seconds
         self._in_flight[connection] = endpoint

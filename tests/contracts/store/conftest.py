@@ -1,12 +1,12 @@
 """The stores that keep the contract. Another database is a line more in `tests.support.stores`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.stores import STORES, StoreOpener
+from tests.support.stores import POSTGRES_STORES, STORES, StoreOpener
 from tests.support.values import NOW_MS, TENANT, a_result, a_subscription, an_event
 from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.event import Accepted
@@ -19,6 +19,14 @@ from tidings.ports.store import Committed, Store
 def opener(request: pytest.FixtureRequest) -> StoreOpener:
     """How the store under test is opened."""
     return STORES[request.param]
+
+
+@pytest.fixture(autouse=True)
+def _drop_databases() -> Iterator[None]:
+    """Leave no database behind."""
+    yield
+    for stores in POSTGRES_STORES.values():
+        stores.drop()
 
 
 @pytest.fixture

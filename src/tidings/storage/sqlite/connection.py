@@ -11,12 +11,10 @@ from typing import Any, Final
 import apsw
 
 from tidings.core import limits
-from tidings.core.content_filter import EventData
-from tidings.core.filter_grammar import content_filter
 from tidings.core.pattern import matches
 from tidings.ports.store import StoreUnavailable
-
-Rows = list[tuple[Any, ...]]
+from tidings.storage.faults import DatabaseTooNew
+from tidings.storage.sqlite.statements import SqliteConnection
 
 STATEMENTS_CACHED: Final = 300
 UNAVAILABLE: Final = (
@@ -37,10 +35,6 @@ class DatabaseInUse(Exception):
     """Another process works with this database."""
 
 
-class DatabaseTooNew(Exception):
-    """A newer version of the program has changed this database."""
-
-
 @contextmanager
 def our_words() -> Iterator[None]:
     """Turn the database's own errors about the world into `StoreUnavailable`."""
@@ -50,11 +44,11 @@ def our_words() -> Iterator[None]:
         raise StoreUnavailable(str(fault)) from fault
 
 
-def connect(path: Path | str, *, reads_only: bool = False) -> apsw.Connection:
+def connect(path: Path | str, *, reads_only: bool = False) -> SqliteConnection:
     """A connection with our settings. Raises `StoreUnavailable`."""
     with our_words():
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
-        db = apsw.Connection(str(path), flags=flags, statementcachesize=STATEMENTS_CACHED)
+        db = SqliteConnection(str(path), flags=flags, statementcachesize=STATEMENTS_CACHED)
         prepare(db)
         if reads_only:
             db.execute("PRAGMA query_only = ON")
@@ -71,7 +65,6 @@ def prepare(db: apsw.Connection) -> None:
     # The writer never checkpoints: a connection of its own does, beside the commits.
     db.execute("PRAGMA wal_autocheckpoint = 0").fetchall()
     db.create_scalar_function("matches", _sql_matches, 2, deterministic=True)
-    db.create_scalar_function("passes", _sql_passes, 2, deterministic=True)
 
 
 def free_bytes(path: Path) -> int:
@@ -84,12 +77,6 @@ def _sql_matches(*arguments: Any) -> int:
     """The SQL function ``matches(patterns, event_type)``; no patterns match everything."""
     patterns, event_type = arguments
     return int(patterns is None or matches(patterns, event_type))
-
-
-def _sql_passes(*arguments: Any) -> int:
-    """The SQL function ``passes(content_filter, body)``; no filter lets everything through."""
-    wanted, body = arguments
-    return int(wanted is None or EventData(body, is_body=True).passes(content_filter(wanted)))
 
 
 class ProcessLock:

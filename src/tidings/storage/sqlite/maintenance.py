@@ -11,8 +11,8 @@ import msgspec
 from tidings.core.identifier import seq_drawn_at_ms
 from tidings.core.timestamp import format_timestamp
 from tidings.ports.store import StoreUnavailable
-from tidings.storage.sqlite.connection import ProcessLock, Rows, connect, our_words
-from tidings.storage.sqlite.statements import fetch_all
+from tidings.storage.sql.database import Rows, fetch_all
+from tidings.storage.sqlite.connection import ProcessLock, connect, our_words
 from tidings.storage.sqlite.store import migrate_file
 
 _PAGES_AT_ONCE = 256

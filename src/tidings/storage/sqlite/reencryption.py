@@ -11,9 +11,11 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from tidings.storage.sealing import CannotOpen, Sealer
+from tidings.storage.sql.database import fetch_all, fetch_one
+from tidings.storage.sql.store import CHECK_OWNER, check_key
 from tidings.storage.sqlite.connection import connect, our_words
-from tidings.storage.sqlite.statements import fetch_all, fetch_one
-from tidings.storage.sqlite.store import CHECK_OWNER, check_key, migrate_file
+from tidings.storage.sqlite.statements import SqliteConnection
+from tidings.storage.sqlite.store import migrate_file
 
 _ROWS_AT_ONCE: Final = 500
 _VALUES_A_STEP: Final = 100
@@ -102,7 +104,7 @@ def reencrypt(
 
 
 def _seal_all(
-    db: apsw.Connection, sealer: Sealer, progress: Callable[[int, int], None]
+    db: SqliteConnection, sealer: Sealer, progress: Callable[[int, int], None]
 ) -> Reencrypted:
     total = sum(
         fetch_one(db, f"SELECT count(*) FROM {one.table} WHERE {one.column} IS NOT NULL")[0]
@@ -126,7 +128,7 @@ def _seal_all(
     return Reencrypted(count, unopened)
 
 
-def _rows(db: apsw.Connection, column: SealedColumn) -> Iterator[tuple[Any, ...]]:
+def _rows(db: SqliteConnection, column: SealedColumn) -> Iterator[tuple[Any, ...]]:
     """What a value belongs to, the value, and the key of its row; for every value."""
     key = ", ".join(column.key)
     sql = (

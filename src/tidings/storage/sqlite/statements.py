@@ -1,4 +1,4 @@
-"""Statements over many rows at once.
+"""Statements over many rows at once, in SQLite.
 
 The database gives up Python's global lock at every step of a statement, and getting it back beside
 a busy thread is slow. So a batch is one statement over many rows, never many statements. The sizes
@@ -11,39 +11,36 @@ from typing import Any, Final
 
 import apsw
 
-from tidings.storage.sqlite.connection import Rows
+from tidings.storage.sql.database import Row, Rows
 
 _CHUNK_SIZES: Final = (256, 64, 16, 4, 1)
 
 
-def values(rows: int, columns: int) -> str:
-    """The text of a VALUES clause."""
+class SqliteConnection(apsw.Connection):
+    """A connection that the statements of the store run on."""
+
+    def execute_many(
+        self,
+        before: str,
+        rows: Sequence[Row],
+        after: str = "",
+        *,
+        types: str,  # noqa: ARG002 - SQLite takes the types from the values
+    ) -> Rows:
+        """See `Database`."""
+        answered: list[Any] = []
+        for chunk in _chunks(rows):
+            sql = f"{before} {_values(len(chunk), len(chunk[0]))} {after}"
+            answered += self.execute(sql, list(chain.from_iterable(chunk))).fetchall()
+        return answered
+
+
+def _values(rows: int, columns: int) -> str:
     row = "(" + ",".join("?" * columns) + ")"
     return "VALUES " + ",".join([row] * rows)
 
 
-def fetch_all(db: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> Rows:
-    """All rows that a statement answers."""
-    return db.execute(sql, bindings).fetchall()
-
-
-def fetch_one(db: apsw.Connection, sql: str, bindings: Sequence[Any] = ()) -> Any:
-    """The first row that a statement answers, or None."""
-    return db.execute(sql, bindings).fetchone()
-
-
-def execute_many(
-    db: apsw.Connection, before: str, rows: Sequence[Sequence[Any]], after: str = ""
-) -> Rows:
-    """Run ``before VALUES (…),(…) after`` over all rows; answers what is returned."""
-    answered: Rows = []
-    for chunk in _chunks(rows):
-        sql = f"{before} {values(len(chunk), len(chunk[0]))} {after}"
-        answered += db.execute(sql, list(chain.from_iterable(chunk))).fetchall()
-    return answered
-
-
-def _chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+def _chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
     start = 0
     for size in _CHUNK_SIZES:
         while len(rows) - start >= size:

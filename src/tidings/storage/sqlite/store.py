@@ -1,18 +1,18 @@
-"""The whole store on SQLite, put together from its parts, and how it is opened."""
+"""How the store is opened on an SQLite database file."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import apsw
 
 from tidings.ports.clock import Chance
-from tidings.ports.store import Committed, LifecycleData
-from tidings.storage.sealing import CannotOpen, Sealer
-from tidings.storage.sqlite.audit import SqliteAudit
-from tidings.storage.sqlite.catalogue import SqliteCatalogue
-from tidings.storage.sqlite.configuration import SqliteConfiguration, load_routing
+from tidings.ports.store import LifecycleData
+from tidings.storage.sealing import Sealer
+from tidings.storage.sql.access import Read
+from tidings.storage.sql.lifecycle import Lifecycle
+from tidings.storage.sql.store import SqlStore, check_key
+from tidings.storage.sql.threads import ReaderThreads, WriterThread
+from tidings.storage.sqlite.checkpointer import Checkpointer
 from tidings.storage.sqlite.connection import (
     ProcessLock,
     connect,
@@ -20,59 +20,31 @@ from tidings.storage.sqlite.connection import (
     migrate,
     our_words,
 )
-from tidings.storage.sqlite.deliveries import SqliteDeliveries
-from tidings.storage.sqlite.event_log import SqliteEventLog
-from tidings.storage.sqlite.events import SqliteEvents
-from tidings.storage.sqlite.lifecycle import Lifecycle
-from tidings.storage.sqlite.queue import SqliteQueue
-from tidings.storage.sqlite.replays import SqliteReplays
-from tidings.storage.sqlite.retention import SqliteRetention
-from tidings.storage.sqlite.roll_ups import SqliteRollUps
-from tidings.storage.sqlite.statements import fetch_one
-from tidings.storage.sqlite.tenants import SqliteTenants
-from tidings.storage.sqlite.threads import Checkpointer, ReaderThreads, WriterThread
-from tidings.storage.sqlite.transaction import Transaction, Transactions
+from tidings.storage.sqlite.transactions import SqliteTransactions
 
-CHECK_OWNER: Final = "configuration:1"
+T = TypeVar("T")
+
+READERS: Final = 2
 
 
-class WrongKey(Exception):
-    """The encryption key does not belong to the database."""
+class SqliteReader:
+    """One connection that only reads."""
 
+    def __init__(self, path: Path) -> None:
+        self._db = connect(path, reads_only=True)
 
-class SqliteStore(
-    SqliteConfiguration,
-    SqliteTenants,
-    SqliteEvents,
-    SqliteEventLog,
-    SqliteQueue,
-    SqliteDeliveries,
-    SqliteReplays,
-    SqliteRollUps,
-    SqliteRetention,
-    SqliteAudit,
-    SqliteCatalogue,
-):
-    """The store port on one SQLite database. `open_store` makes it for a file."""
+    def run(self, read: Read[T]) -> T:
+        """See `Reader`."""
+        with our_words():
+            self._db.execute("BEGIN")
+            try:
+                return read(self._db)
+            finally:
+                self._db.execute("ROLLBACK")
 
-    def on_commit(self, listener: Callable[[Committed], None]) -> None:
-        """See `Store`."""
-        self.writer.on_commit(listener)
-
-    async def check(self) -> None:
-        """See `Store`."""
-
-        def touch(tx: Transaction) -> None:
-            tx.db.execute("UPDATE configuration SET version = version WHERE id = 1")
-
-        self.keep_reserve()
-        await self.write(touch)
-
-    async def close(self) -> None:
-        """See `Store`."""
-        await self.writer.close()
-        self.readers.close()
-        self.let_go()
+    def close(self) -> None:
+        """See `Reader`."""
+        self._db.close()
 
 
 def migrate_file(path: Path) -> list[str]:
@@ -84,25 +56,9 @@ def migrate_file(path: Path) -> list[str]:
         db.close()
 
 
-def check_key(db: apsw.Connection, sealer: Sealer) -> None:
-    """See that the key is the one that this database was begun with. Raises `WrongKey`."""
-    with our_words():
-        sealed = fetch_one(db, "SELECT sealed_check FROM configuration WHERE id = 1")[0]
-        if sealed is None:
-            sealed = sealer.seal(b"", CHECK_OWNER)
-            db.execute("UPDATE configuration SET sealed_check = ? WHERE id = 1", (sealed,))
-    try:
-        sealer.open(sealed, CHECK_OWNER)
-    except CannotOpen:
-        raise WrongKey(
-            "the encryption key is not the one that this database was begun with; "
-            "restore the key, or nothing that is secret in it can be read"
-        ) from None
-
-
 async def open_store(
     path: Path, *, sealer: Sealer, chance: Chance, lifecycle_data: LifecycleData
-) -> SqliteStore:
+) -> SqlStore:
     """Open the database at `path`, making and migrating it if need be.
 
     `lifecycle_data` writes what lifecycle events say.
@@ -115,7 +71,9 @@ async def open_store(
     try:
         migrate_file(path)
         db = connect(path)
-        transactions = open_transactions(db, sealer, Lifecycle(sealer, chance, lifecycle_data))
+        with our_words():
+            check_key(db, sealer)
+        transactions = SqliteTransactions(db, sealer, Lifecycle(sealer, chance, lifecycle_data))
         checkpointer = Checkpointer(path)
     except BaseException:
         lock.release()
@@ -130,23 +88,11 @@ async def open_store(
         lock.release()
 
     db.set_wal_hook(wal_grew)
-    return SqliteStore(
+    return SqlStore(
         WriterThread(transactions),
-        ReaderThreads(path),
+        ReaderThreads(lambda: SqliteReader(path), threads=READERS),
         sealer,
         chance,
         free_bytes=lambda: free_bytes(path),
         let_go=let_go,
     )
-
-
-def open_transactions(
-    db: apsw.Connection,
-    sealer: Sealer,
-    lifecycle: Lifecycle,
-    *,
-    seconds: Callable[[], float] = time.perf_counter,  # noqa: TID251 - it bounds a wait, no more
-) -> Transactions:
-    """What the writer works with, on a database that is up to date. Raises `WrongKey`."""
-    check_key(db, sealer)
-    return Transactions(db, lambda: load_routing(db, sealer), lifecycle.tell, seconds=seconds)

@@ -1,0 +1,1 @@
+"""What both databases have in common: the statements, and the transactions around them."""
