@@ -15,11 +15,14 @@ import msgspec
 
 from simulation import facts
 from simulation.calls import Calls
+from simulation.chance import stream
+from simulation.extras import with_filter, with_format
+from simulation.floods import Flooding
 from simulation.plan import HOUR, Plan
 from simulation.process import Process
 from simulation.workload import SubscriptionKind, an_event_type, publication_of
 from tidings.core.delivery import DeliveryStatus
-from tidings.core.refusals import Unavailable
+from tidings.core.refusals import QuotaExceeded, Unavailable
 from tidings.core.subscription import Subscription
 from tidings.operations.access import DEVELOPER
 from tidings.operations.publish import Publication
@@ -51,6 +54,7 @@ class Clients:
         self._plan = plan
         self._calls = calls
         self._draws = draws
+        self._extra_draws = stream(plan.seed, "extra draws")
         self._hosts = hosts
         self._urls = 0
         self._events = 0
@@ -71,6 +75,10 @@ class Clients:
             for _ in range(draws.choice((1, 2, 4))):
                 at = draws.uniform(0.02, plan.safety_hours) * HOUR
                 self._at(at, getattr(self, f"_{verb}"))
+
+        if plan.flood is not None:
+            flooding = Flooding(plan.flood, self._create, self._publish, self._at)
+            self._at(0.0, flooding.prepare)
 
     async def wind_down(self) -> None:
         """The second phase: resume whatever is paused, so that everything can end."""
@@ -122,8 +130,10 @@ class Clients:
             left = [
                 one
                 for one, answer in zip(left, answers, strict=False)
-                if isinstance(answer, Unavailable)
+                if isinstance(answer, Unavailable | QuotaExceeded)
             ]
+            if any(isinstance(answer, QuotaExceeded) for answer in answers):
+                await asyncio.sleep(self._extra_draws.choice((1.0, 60.0, 1_800.0)))
         if self._draws.random() < 0.1:
             # A publisher that is not sure asks again.
             await asyncio.sleep(self._draws.uniform(0, 600))
@@ -154,27 +164,31 @@ class Clients:
 
     async def _subscribe(self, tenant_id: str) -> None:
         kind = SubscriptionKind.drawn(self._plan.features, self._draws)
-        wish = kind.wish(self._new_url())
-        key = f"subscribe-{self._urls}"
+        wish = self._plan.extras.adorned(kind.wish(self._new_url()), self._extra_draws)
+        created = await self._create(tenant_id, wish, kind.secret)
+        if created is not None:
+            self.subscriptions.append(Known(created, tenant_id, len(self.subscriptions)))
+
+    async def _create(self, tenant_id: str, wish: Wish, secret: str) -> str | None:
+        key = f"subscribe-{wish.callback_url}"
         call = await self._calls.until_told(
             "subscribe",
             tenant_id,
             lambda process: process.subscriptions.create(
                 tenant_id,
                 wish,
-                secret=kind.secret,
+                secret=secret,
                 request=IdempotentRequest(key, hashlib.sha256(key.encode()).digest(), _remembered),
             ),
             url=wish.callback_url,
-            secret=kind.secret,
+            secret=secret,
         )
         if call.answer is None:
-            return
+            return None
         if isinstance(call.answer, Subscription):
-            subscription_id = call.answer.subscription_id
-        else:
-            subscription_id = call.answer.answer.decode()
-        self.subscriptions.append(Known(subscription_id, tenant_id, len(self.subscriptions)))
+            return call.answer.subscription_id
+        answer: bytes = call.answer.answer
+        return answer.decode()
 
     def _new_url(self) -> str:
         self._urls += 1
@@ -229,24 +243,30 @@ class Clients:
 
     async def _edit_url(self) -> None:
         url = self._new_url()
-        await self._edit("edit_url", lambda wish: _reworded(wish, callback_url=url), url=url)
+        await self._edit("edit_url", lambda wish: replace(wish, callback_url=url), url=url)
 
     async def _edit_policy(self) -> None:
         policy = SubscriptionKind.drawn(self._plan.features, self._draws).policy
-        await self._edit("edit_policy", lambda wish: _reworded(wish, retry_policy=policy))
+        await self._edit("edit_policy", lambda wish: replace(wish, retry_policy=policy))
 
     async def _edit_rate(self) -> None:
         rate = self._draws.choice((None, 0.02, 1.0, 20.0))
-        await self._edit("edit_rate", lambda wish: _reworded(wish, rate_limit_per_second=rate))
+        await self._edit("edit_rate", lambda wish: replace(wish, rate_limit_per_second=rate))
 
     async def _edit_patterns(self) -> None:
         patterns = self._draws.choice(("*", "order.*", an_event_type(self._draws)))
-        await self._edit("edit_patterns", lambda wish: _reworded(wish, event_type=patterns))
+        await self._edit("edit_patterns", lambda wish: replace(wish, event_type=patterns))
+
+    async def _edit_filter(self) -> None:
+        await self._edit("edit_filter", lambda wish: with_filter(wish, self._extra_draws))
+
+    async def _edit_format(self) -> None:
+        await self._edit("edit_format", lambda wish: with_format(wish, self._extra_draws))
 
     async def _edit_ordering(self) -> None:
         await self._edit(
             "edit_ordering",
-            lambda wish: _reworded(wish, ordering_enabled=not wish.ordering_enabled),
+            lambda wish: replace(wish, ordering_enabled=not wish.ordering_enabled),
         )
 
     async def _rotate(self) -> None:
@@ -373,7 +393,3 @@ async def _publish_in(process: Process, events: list[Publication]) -> Any:
 
 def _remembered(subscription: Subscription) -> bytes:
     return subscription.subscription_id.encode()
-
-
-def _reworded(wish: Wish, **members: Any) -> Wish:
-    return replace(wish, **members)

@@ -31,6 +31,9 @@ class SubscriptionStored(Fact):
     retry_policy: str | None
     rate_limit_per_second: float | None
     timeout_seconds: int
+    content_filter: str | None
+    payload_format: str
+    thin_above_bytes: int | None
     version: int
 
 
@@ -78,6 +81,7 @@ class RowQueued(Fact):
     ordering_key: str | None
     kept_due_at_ms: int | None
     is_single: int
+    form: int
 
 
 class RowChanged(Fact):

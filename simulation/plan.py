@@ -8,12 +8,15 @@ for a day of a few hundred events to reach them.
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from simulation.chance import stream
+from simulation.extras import Extras, extras_of
+from simulation.floods import Flood, flood_of
 from tidings.core import limits
 from tidings.engine.maintenance import Beats
+from tidings.operations.publish import NO_QUOTAS
 
 HOUR: Final = 3_600.0
 FAULTS: Final[Mapping[str, tuple[float, float]]] = {
@@ -45,6 +48,11 @@ FAULTS: Final[Mapping[str, tuple[float, float]]] = {
     "clock_drift": (1, 1),
 }
 """Every kind of fault around the process, and how rare it is where it exists."""
+DISTURBING: Final = frozenset(
+    {"commit_slow", "read_stale", "read_failed", "store_away", "disk_full", "io_error"}
+    | {"database_busy", "commit_unknown", "clock_forward", "clock_back", "clock_drift"}
+)
+"""Faults in spite of which nobody is promised to be served soon."""
 _ALL_OF_THE_TIME: Final = frozenset({"clock_drift"})
 _FAULTS_SHARE: Final = 0.45
 _QUIET_SHARE: Final = 0.06
@@ -70,6 +78,8 @@ class Plan:
     moods: tuple[str, ...]
     verbs: tuple[str, ...]
     writes_take_ms: float
+    flood: Flood | None
+    extras: Extras
     features: frozenset[str] = field(default_factory=frozenset)
 
     def has(self, fault: str) -> bool:
@@ -127,8 +137,13 @@ def plan_of(seed: int) -> Plan:
         for fault, rarity in FAULTS.items()
         if draws.random() < _FAULTS_SHARE and not is_quiet
     }
+    flood, extras = flood_of(seed), extras_of(seed)
+    if flood is not None:
+        # Who floods a tenant with quotas is refused.
+        extras = replace(extras, quotas=NO_QUOTAS)
+        rarities = {} if flood.is_undisturbed else rarities
     moods = ("well", *(mood for mood in MOODS[1:] if draws.random() < 0.4))
-    return Plan(
+    plan = Plan(
         seed=seed,
         rarities=rarities,
         safety_hours=draws.choice((24.0, 26.0, 30.0, 48.0)),
@@ -150,10 +165,16 @@ def plan_of(seed: int) -> Plan:
         bounds=_bounds(draws),
         clock_drift=draws.choice((-1, 1)) * draws.choice((1e-5, 2e-4, 1e-2)),
         moods=moods,
-        verbs=tuple(verb for verb in VERBS if draws.random() < 0.5),
+        verbs=(*(verb for verb in VERBS if draws.random() < 0.5), *extras.verbs()),
         writes_take_ms=draws.choice((0.0, 0.0, 3.0)),
+        flood=flood,
+        extras=extras,
         features=frozenset(one for one in FEATURES if draws.random() < 0.5),
     )
+    if flood is None:
+        return plan
+    bounds = {**plan.bounds, "ENDPOINT_CONCURRENCY_MAX": 64, "HOST_CONCURRENCY_MAX": 128}
+    return replace(plan, concurrency_max=flood.concurrency_max, bounds=bounds)
 
 
 def _bounds(draws: random.Random) -> dict[str, int]:

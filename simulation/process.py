@@ -163,7 +163,7 @@ class Process:
         )
         await self.engine.start()
         store.on_commit(self._measure)
-        self.publisher = Publisher(store, clock, chance)
+        self.publisher = Publisher(store, clock, chance, plan.extras.quotas)
         self._publishing = asyncio.create_task(self.publisher.run())
         rules = SubscriptionRules(AddressRules(), SecretRules(), SUBSCRIPTIONS_MAX)
         self.subscriptions = Subscriptions(store, clock, chance, rules)

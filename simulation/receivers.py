@@ -58,6 +58,8 @@ class Receiver:
         """How it behaves at this moment."""
         if self.is_healed:
             return "well"
+        if self._moods[0] != "well":
+            return self._moods[0]
         while now >= self._mood_until:
             low, high = _MOOD_SECONDS
             self._mood = self._draws.choice(self._moods)
@@ -84,6 +86,10 @@ class Receiver:
     def _slow(self, arrives: float) -> Reaction:
         takes = self._draws.uniform(1.0, 20.0)
         return Reaction(arrives, arrives + takes, Answer(self._draws.choice(_SUCCESSES)))
+
+    def _sluggish(self, arrives: float) -> Reaction:
+        takes = self._draws.uniform(0.6, 0.9)
+        return Reaction(arrives, arrives + takes, Answer(200))
 
     def _hanging(self, arrives: float) -> Reaction:
         return Reaction(arrives, _NEVER_ANSWERED, Answer())

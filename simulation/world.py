@@ -78,6 +78,9 @@ class World:
             moods = plan.moods if number else ("well",)
             draws = stream(plan.seed, host)
             network.receivers[host] = Receiver(host, moods, draws)
+        floods = {} if plan.flood is None else plan.flood.moods
+        for host, moods in floods.items():
+            network.receivers[host] = Receiver(host, moods, stream(plan.seed, host))
         self.database = WitnessedDatabase(self.journal.tell)
         self.surroundings = Surroundings(
             plan,

@@ -16,6 +16,7 @@ from simulation.checkers.nothing_lost import NothingLost
 from simulation.checkers.one_delivery_each import OneDeliveryEach
 from simulation.checkers.open_health import OpenHealth
 from simulation.checkers.ordering import Ordering
+from simulation.checkers.quotas import Quotas
 from simulation.checkers.rates import Rates
 from simulation.checkers.signatures import Signatures
 from simulation.checkers.silence import Silence
@@ -36,6 +37,7 @@ CHECKERS: Final[tuple[type[Checker], ...]] = (
     Lives,
     Idempotency,
     Bodies,
+    Quotas,
     Spacing,
     AttemptsInPolicy,
     AttemptsOnRecord,

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from simulation import facts
 from simulation.checkers.checker import Checker
 from simulation.journal import Listener
+from tidings.core import limits
 
 
 class Bounds(Checker):
@@ -40,13 +41,13 @@ class Bounds(Checker):
         plan = self.record.plan
         # A result may come back for every request in flight when the bound is reached.
         unrecorded_max = plan.bounds["RESULTS_UNRECORDED_MAX"] + 1 + plan.concurrency_max
-        # Every endpoint may have a page in memory, and what its lanes hand over.
-        endpoints = len(self.record.subscriptions)
-        window = plan.bounds["ENDPOINT_WINDOW_ROWS_MAX"]
+        # What is under way has bounds of its own, and holds no place that somebody could wait for.
+        under_way = fact.unrecorded + plan.concurrency_max
         rows_max = (
             plan.bounds["ROWS_IN_MEMORY_MAX"]
             + plan.bounds["DUE_ROWS_IN_MEMORY_MAX"]
-            + 2 * endpoints * window
+            + 2 * len(self.record.subscriptions) * limits.ENDPOINT_ROWS_MIN
+            + under_way
         )
         for name, found, bound in (
             ("results wait", fact.unrecorded, unrecorded_max),

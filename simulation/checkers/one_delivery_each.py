@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from simulation import facts
 from simulation.checkers.checker import Checker
+from simulation.extras import is_selected
 from simulation.journal import Listener
 from tidings.core.event import Accepted
 
@@ -33,6 +34,7 @@ class OneDeliveryEach(Checker):
     def _event_stored(self, fact: facts.EventStored) -> None:
         self._uncommitted.append(fact)
         # The subscriptions as they stand at this place in the order of commits.
+        data = fact.body.partition(b',"data":')[2][:-1]
         self._wanting = sorted(
             one.subscription_id
             for one in self.record.subscriptions.values()
@@ -41,6 +43,7 @@ class OneDeliveryEach(Checker):
             and one.subscription_id != fact.about
             and one.committed.status in ("active", "paused")
             and is_wanted(one.committed.event_type, fact.event_type)
+            and is_selected(one.committed.content_filter, data)
         )
         self.record.events[fact.seq].wanted_by = frozenset(self._wanting)
 

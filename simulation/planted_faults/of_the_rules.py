@@ -61,7 +61,7 @@ def _forgetting_the_hold(health_after: Any) -> Any:
 
 
 def _losing_the_last(wanting: Any) -> Any:
-    return lambda routing, tenant_id, event_type: wanting(routing, tenant_id, event_type)[:2]
+    return lambda routing, *asked: wanting(routing, *asked)[:2]
 
 
 def _newest_only(live_secrets: Any) -> Any:

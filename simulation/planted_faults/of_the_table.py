@@ -1,5 +1,6 @@
 """Defects in the life of a delivery: one for each row of the transition table."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -42,31 +43,53 @@ def _keeping_the_end(execute_many: Any) -> Any:
     return keep
 
 
-TABLE_FAULTS: Final = (
-    _ends_wrongly(Turn.ATTEMPT_DELIVERED, _CANCELLED),
-    fault(
+def _forgetting_the_round(finished_of: Any) -> Any:
+    def forgetful(row: Any) -> Any:
+        found = finished_of(row)
+        if found.status is not _DELIVERED:
+            return found
+        return msgspec.structs.replace(found, round=found.round - 1)
+
+    return forgetful
+
+
+_ENDS_WRONGLY: Final[Mapping[Turn, DeliveryStatus]] = {
+    Turn.ATTEMPT_DELIVERED: _CANCELLED,
+    Turn.LAST_ATTEMPT_FAILED: _DELIVERED,
+    Turn.RECEIVER_GONE: _CANCELLED,
+    Turn.SUBSCRIPTION_DISABLED: _CANCELLED,
+    Turn.SUBSCRIPTION_DELETED: _DELIVERED,
+    Turn.HELD_TOO_LONG: _DELIVERED,
+    Turn.EXPIRED: _DELIVERED,
+    Turn.CANCELLED: _DELIVERED,
+    Turn.DATA_ERASED: _DELIVERED,
+}
+FAULT_OF_ROW: Final[Mapping[tuple[DeliveryStatus, Turn], PlantedFault]] = {
+    **{(_PENDING, turn): _ends_wrongly(turn, wrongly) for turn, wrongly in _ENDS_WRONGLY.items()},
+    (_PENDING, Turn.ATTEMPT_FAILED): fault(
         "attempt_failed starts over",
         "a failed attempt does not use up the schedule",
         around(dispatcher, "after_attempt", _forgetting_attempts),
     ),
-    _ends_wrongly(Turn.LAST_ATTEMPT_FAILED, _DELIVERED),
-    _ends_wrongly(Turn.RECEIVER_GONE, _CANCELLED),
-    _ends_wrongly(Turn.SUBSCRIPTION_DISABLED, _CANCELLED),
-    _ends_wrongly(Turn.SUBSCRIPTION_DELETED, _DELIVERED),
-    _ends_wrongly(Turn.HELD_TOO_LONG, _DELIVERED),
-    _ends_wrongly(Turn.EXPIRED, _DELIVERED),
-    _ends_wrongly(Turn.CANCELLED, _DELIVERED),
-    _ends_wrongly(Turn.DATA_ERASED, _DELIVERED),
-    fault(
+    (_DEAD, Turn.DISCARDED): fault(
         "discarded becomes delivered",
         "discarding a dead letter makes it look delivered",
         instead(TRANSITIONS, (_DEAD, Turn.DISCARDED), _DELIVERED),
     ),
-    fault(
+    (_DEAD, Turn.REPLAYED): fault(
         "a dead letter keeps its end when it is replayed",
         "the finished delivery stays in the log beside its new round",
         around(SqliteConnection, "execute_many", _keeping_the_end),
     ),
+    (_DELIVERED, Turn.REPLAYED): fault(
+        "delivered ones are replayed in their old round",
+        "the replay of a delivered delivery begins no new round",
+        around(rounds, "finished_of", _forgetting_the_round),
+    ),
+}
+"""One defect for each row of the transition table."""
+TABLE_FAULTS: Final = (
+    *FAULT_OF_ROW.values(),
     fault(
         "the cancelled can be replayed",
         "a replay begins a new round of a cancelled delivery",

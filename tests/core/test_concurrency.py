@@ -61,3 +61,12 @@ def test_other_failures_change_nothing_and_an_outage_starts_anew() -> None:
     assert concurrency.limit == 10
     concurrency.restart()
     assert concurrency.limit == 1
+
+
+def test_a_clock_that_was_put_back_keeps_no_choking_from_being_heard() -> None:
+    concurrency = Concurrency()
+    _succeed(concurrency, 15)
+    _choke(concurrency, 7_200_000, 7_200_010)
+    concurrency.clock_put_back(1_000)
+    _choke(concurrency, 1_001, 1_010)
+    assert concurrency.limit == 4

@@ -85,3 +85,38 @@ def test_those_who_came_once_are_forgotten() -> None:
     for number in range(50_000):
         rates.take(f"tenant {number}", number)
     assert len(rates) <= 2_000
+
+
+def test_a_clock_that_was_put_back_costs_one_interval_at_most() -> None:
+    rate = RateLimit(10.0, now_ms=0, burst_ms=1_000)
+    for _ in range(10):
+        rate.take(7_200_000)
+    rate.clock_put_back(5_000)
+    assert rate.free_at_ms() == 5_100
+
+
+@given(
+    per_second=st.floats(min_value=0.1, max_value=1_000),
+    steps=st.lists(
+        st.tuples(st.integers(0, 3_000), st.sampled_from((0, 0, 0, 1, 500, 7_200_000))),
+        max_size=100,
+    ),
+)
+def test_no_step_back_of_the_clock_lets_more_through(
+    per_second: float, steps: list[tuple[int, int]]
+) -> None:
+    rate = RateLimit(per_second, now_ms=0)
+    true_ms = put_back_ms = 0
+    sent: list[int] = []
+    for gap_ms, back_ms in steps:
+        true_ms += gap_ms
+        put_back_ms += back_ms
+        if back_ms:
+            rate.clock_put_back(true_ms - put_back_ms)
+        while rate.free_at_ms() <= true_ms - put_back_ms and len(sent) < 2_000:
+            rate.take(true_ms - put_back_ms)
+            sent.append(true_ms)
+    burst = max(1.0, per_second * BURST_MS / 1_000)
+    for number, first_ms in enumerate(sent):
+        for count, last_ms in enumerate(sent[number : number + 50], start=1):
+            assert count <= per_second * (last_ms - first_ms) / 1_000 + burst + 1e-6

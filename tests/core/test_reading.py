@@ -1,6 +1,9 @@
 """Rows come back from the table: pages, due rows, and what a failed read leaves behind."""
 
+import pytest
+
 from tests.support.scheduler_world import SchedulerWorld
+from tidings.core import limits
 from tidings.core.attempt import Answer
 from tidings.core.limits import ENDPOINT_WINDOW_ROWS_MAX
 from tidings.core.retry import RetryPolicy
@@ -51,5 +54,28 @@ def test_a_read_that_failed_is_made_again() -> None:
     world.step()
     for _ in range(len(world.under_way)):
         world.fail(0)
+    world.drain(OK)
+    assert world.table.rows == {}
+
+
+def test_memory_is_bounded_however_many_have_a_backlog_and_nobody_waits_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ROWS_IN_MEMORY_MAX", 100)
+    monkeypatch.setattr(limits, "DUE_ROWS_IN_MEMORY_MAX", 20)
+    names = [f"busy {number}" for number in range(20)]
+    slots = len(names)
+    world = SchedulerWorld(concurrency_max=slots)
+    for name in names:
+        world.subscribe(name, retry_policy=RetryPolicy((60.0,)))
+        world.publish(name, 40)
+    world.tell_all()
+    world.restart()
+    # Nobody knows yet how fast they are; so not all of the slots are theirs.
+    assert len({send.delivery.subscription_id for send in world.flow(None)}) == 17
+    bound = 100 + 2 * len(names) * limits.ENDPOINT_ROWS_MIN + slots
+    assert world.scheduler.rows_in_memory <= bound
+    world.flow(ERROR)
+    assert world.scheduler.rows_in_memory <= bound + 20
     world.drain(OK)
     assert world.table.rows == {}

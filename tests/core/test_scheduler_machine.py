@@ -154,6 +154,10 @@ class SchedulerMachine(RuleBasedStateMachine):
     def pass_time(self, milliseconds: int) -> None:
         self.world.now_ms += milliseconds
 
+    @rule(milliseconds=st.sampled_from((1, 800, 30_000)))
+    def put_clock_back(self, milliseconds: int) -> None:
+        self.world.put_clock_back(milliseconds)
+
     @rule(answer=st.sampled_from((OK, ERROR, None)))
     def flow(self, answer: Answer | None) -> None:
         self.world.flow(answer)

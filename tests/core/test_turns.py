@@ -2,7 +2,8 @@
 
 from tests.support.scheduler_world import SchedulerWorld
 from tidings.core.attempt import Answer
-from tidings.core.limits import HOST_CONCURRENCY_MAX
+from tidings.core.endpoint import Speed
+from tidings.core.limits import HOST_CONCURRENCY_MAX, SLOW_ANSWER_MS
 
 OK = Answer(status_code=200)
 
@@ -61,3 +62,43 @@ def test_repeats_wait_for_their_half_of_the_slots_and_fresh_events_pass() -> Non
     assert len(fresh) <= 1
     world.drain(OK)
     assert world.table.rows == {}
+
+
+def test_a_wall_clock_that_was_put_back_delays_a_rate_by_one_interval_at_most() -> None:
+    world = SchedulerWorld()
+    world.subscribe("rated", rate_limit_per_second=2.0)
+    world.publish("rated", 3)
+    assert len(world.flow(OK)) == 1
+    world.put_clock_back(7_200_000)
+    began_ms = world.now_ms
+    assert world.flow(OK) == []
+    assert len(world.drain(OK)) == 2
+    assert world.now_ms == began_ms + 1_000
+
+
+def test_a_request_that_hangs_is_noticed_although_the_wall_clock_was_put_back() -> None:
+    world = SchedulerWorld()
+    world.subscribe("hanging")
+    world.publish("hanging", 1)
+    world.flow(None)
+    world.put_clock_back(7_200_000)
+    world.step()
+    world.now_ms += SLOW_ANSWER_MS
+    world.step()
+    (endpoint,) = world.scheduler.endpoints()
+    assert endpoint.speed is Speed.SLOW
+
+
+def test_a_rate_that_a_restart_left_empty_is_free_soon_although_the_clock_was_put_back() -> None:
+    world = SchedulerWorld()
+    world.subscribe("rated", rate_limit_per_second=2.0)
+    world.tell_all()
+    world.now_ms += 60_000
+    world.restart()
+    world.step()
+    world.put_clock_back(7_200_000)
+    world.step()
+    world.publish("rated", 1)
+    began_ms = world.now_ms
+    world.drain(OK)
+    assert world.now_ms <= began_ms + 500

@@ -1,10 +1,15 @@
 """Planted defects are noticed: the quick ones here, all of them in the long run."""
 
+import re
+
 import pytest
 
 from simulation.catching import catch, fault_named
+from simulation.checkers import CHECKERS
 from simulation.planted_faults import PLANTED_FAULTS
+from simulation.planted_faults.of_the_table import FAULT_OF_ROW
 from simulation.world import play
+from tests.tidy.checkout import ROOT
 from tidings.core.delivery import TRANSITIONS
 
 FEW_SEEDS = 12
@@ -19,6 +24,10 @@ FEW_SEEDS = 12
         ("discarded becomes delivered", "delivered only if the receiver said so"),
         ("signatures are over other bytes", "signed with the live secrets"),
         ("disabled ones take events", "one delivery for each matching subscription"),
+        ("a turn sends a row twice", "duplicates come only from the named crash windows"),
+        ("202 is asked again", "duplicates come only from the named crash windows"),
+        ("filters say yes", "one delivery for each matching subscription"),
+        ("the form is not kept", "what was published is what is sent"),
     ],
 )
 def test_a_planted_fault_is_noticed(name: str, promise: str) -> None:
@@ -37,3 +46,25 @@ def test_a_planted_fault_is_taken_out_again() -> None:
 def test_planted_faults_have_names_of_their_own_and_are_many() -> None:
     names = [planted.name for planted in PLANTED_FAULTS]
     assert len(set(names)) == len(names) >= 30
+
+
+def test_each_row_of_the_transition_table_has_a_planted_fault() -> None:
+    assert set(FAULT_OF_ROW) == set(TRANSITIONS)
+    assert set(FAULT_OF_ROW.values()) <= set(PLANTED_FAULTS)
+
+
+def test_the_table_in_the_docs_names_every_planted_fault_and_each_is_caught() -> None:
+    assert [breaks for breaks, _ in _table_in_the_docs()] == [one.breaks for one in PLANTED_FAULTS]
+    assert all("not caught" not in promise for _, promise in _table_in_the_docs())
+
+
+def test_no_checker_is_there_in_vain() -> None:
+    caught = {promise for _, promise in _table_in_the_docs()}
+    assert {checker.promise for checker in CHECKERS} - caught == set()
+
+
+def _table_in_the_docs() -> list[tuple[str, str]]:
+    """The defects and the promise by which each was first noticed."""
+    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
+    table = page.split("<!-- planted faults -->")[1].split("<!-- end of planted faults -->")[0]
+    return re.findall(r"^\| ([^|]+) \| ([^|]+) \| \d+ \|$", table, re.MULTILINE)

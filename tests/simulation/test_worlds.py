@@ -13,6 +13,8 @@ from tidings.core.delivery import Turn
 
 SEEDS = 200
 PROCESSES = 2
+# What found something beyond the first seeds.
+FOUND = (1011,)
 
 
 @pytest.mark.timeout(1_200)
@@ -33,6 +35,11 @@ def test_every_promise_holds_in_worlds_that_reach_everything() -> None:
         "window W4",
     }
     assert expected - counted.keys() == set()
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
+    assert play(seed).broken is None
 
 
 def test_the_same_seed_is_the_same_world_whatever_the_hashes() -> None:

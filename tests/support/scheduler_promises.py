@@ -54,6 +54,11 @@ class SchedulerPromises:
         self._under_way.clear()
         self._rate_sent.clear()
 
+    def clock_put_back(self, by_ms: int) -> None:
+        """The wall clock was set; what was sent by the old one counts at the same distance."""
+        for times in self._rate_sent.values():
+            times[:] = [one_ms - by_ms for one_ms in times]
+
     # What it does.
 
     def sent(

@@ -121,6 +121,11 @@ class SchedulerWorld:
 
         self.untold.append(tell)
 
+    def put_clock_back(self, by_ms: int) -> None:
+        """Somebody sets the wall clock."""
+        self.now_ms -= by_ms
+        self.promises.clock_put_back(by_ms)
+
     # What the engine does.
 
     def step(self) -> list[Send]:

@@ -28,6 +28,10 @@ class Concurrency:
         """Begin with a single request again, as after an outage."""
         self._limit = 1.0
 
+    def clock_put_back(self, now_ms: int) -> None:
+        """Take what starts from here on for later than the last cut."""
+        self._cut_at_ms = min(self._cut_at_ms, now_ms)
+
     def attempt_finished(
         self, outcome: Outcome, *, is_choking: bool, started_at_ms: int, now_ms: int
     ) -> None:

@@ -131,6 +131,13 @@ class Endpoint:
             self.rate = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
             self.departures = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
 
+    def clock_put_back(self, now_ms: int) -> None:
+        """Do not wait for the clock to come back to where it was."""
+        self.concurrency.clock_put_back(now_ms)
+        for rate in (self.rate, self.departures):
+            if rate is not None:
+                rate.clock_put_back(now_ms)
+
     def may_send(self) -> bool:
         """Whether its subscription allows attempts; without a secret nothing goes unsigned."""
         return self.subscription.may_send and bool(self.subscription.secrets)

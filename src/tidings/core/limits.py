@@ -194,8 +194,11 @@ CONCURRENCY_MAX_DEFAULT: Final = 512
 ENDPOINT_CONCURRENCY_MAX: Final = 64
 ENDPOINT_WINDOW_ROWS_MAX: Final = 256
 """Rows of one endpoint that wait in memory; the rest is read in pages when these run low."""
+ENDPOINT_ROWS_MIN: Final = 8
+"""Rows of one endpoint that are read however full memory is, new ones and repeats each."""
 ENDPOINT_LANES_MAX: Final = 10_000
 ROWS_IN_MEMORY_MAX: Final = 200_000
+"""Rows in memory, but for those under way; endpoints that have none there get a few beyond it."""
 DUE_WINDOW_MS: Final = 60_000
 DUE_ROWS_IN_MEMORY_MAX: Final = 50_000
 HOST_CONCURRENCY_MAX: Final = 128
@@ -303,6 +306,7 @@ assert TRANSACTION_MS_MAX < BUSY_TIMEOUT_MS
 assert TRANSACTION_MS_MAX < IDLE_IN_TRANSACTION_MS < BUSY_TIMEOUT_MS < STATEMENT_MS
 assert COMMIT_MS_MAX < COMMIT_SILENT_MS
 assert RETAINED_ROWS_MAX <= SETTLED_ROWS_MAX <= REPLAYED_ROWS_WAITING_MAX
+assert ENDPOINT_ROWS_MIN <= ENDPOINT_WINDOW_ROWS_MAX // 2
 assert ENDPOINT_WINDOW_ROWS_MAX <= DUE_ROWS_IN_MEMORY_MAX <= ROWS_IN_MEMORY_MAX
 assert HANDSHAKES_MAX <= ENDPOINT_CONCURRENCY_MAX <= HOST_CONCURRENCY_MAX
 assert CONCURRENCY_MAX_DEFAULT <= CONNECTIONS_KEPT_MAX

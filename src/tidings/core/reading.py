@@ -66,7 +66,10 @@ class Reading:
             endpoint.page_reading = False
             ends_seq, endpoint.page_ends_seq = endpoint.page_ends_seq, None
             if endpoint.cursor_seq == read.after_seq and not endpoint.subscription.is_over:
-                self.take_all(endpoint, rows, now_ms)
+                fitting = self._fitting(rows, beside=len(endpoint.fresh))
+                if len(fitting) < len(rows):
+                    last_seq, is_last = (fitting[-1].seq if fitting else 0), False
+                self.take_all(endpoint, fitting, now_ms)
                 endpoint.cursor_seq = max(last_seq, read.after_seq)
                 if is_last:
                     # Rows that had been told of and are not there have ended.
@@ -83,8 +86,9 @@ class Reading:
         endpoint = self._roster.endpoint_of_read(read.subscription_id, read.reading, now_ms)
         if endpoint is not None:
             endpoint.due_reading = False
-            endpoint.due_spilled |= len(rows) >= read.limit
-            if not self.take_all(endpoint, rows, now_ms) and endpoint.due_spilled:
+            fitting = self._fitting(rows, beside=len(endpoint.again))
+            endpoint.due_spilled |= len(rows) >= read.limit or len(fitting) < len(rows)
+            if not self.take_all(endpoint, fitting, now_ms) and endpoint.due_spilled:
                 # All of these are in memory already: more can be had when some of them are gone.
                 self._roster.finished.end_read(read.reading)
                 self._turns.consider(endpoint, now_ms)
@@ -175,13 +179,14 @@ class Reading:
         roster = self._roster
         subscription_id = endpoint.subscription.subscription_id
         limit = limits.ENDPOINT_WINDOW_ROWS_MAX
-        if endpoint.wants_page(now_ms):
+        is_full = len(roster.known) >= limits.ROWS_IN_MEMORY_MAX
+        if endpoint.wants_page(now_ms) and not (is_full and endpoint.fresh):
             endpoint.page_reading = True
             reading = roster.finished.begin_read()
             roster.commands.append(
                 ReadPage(subscription_id, endpoint.cursor_seq, limit, reading, endpoint.newest_seq)
             )
-        if endpoint.wants_due_rows(now_ms):
+        if endpoint.wants_due_rows(now_ms) and not (is_full and endpoint.again):
             endpoint.due_reading = True
             endpoint.due_spilled = False
             reading = roster.finished.begin_read()
@@ -191,6 +196,24 @@ class Reading:
             waits_until_ms = endpoint.waits_until_ms()
             if waits_until_ms > now_ms:
                 self._turns.wake_at(endpoint, waits_until_ms)
+
+    def _fitting(self, rows: list[Delivery], *, beside: int) -> list[Delivery]:
+        """The first of the rows that were read: those that memory has room for.
+
+        A full memory takes a few from everybody who has none there, so that nobody has to wait for
+        the backlogs of others.
+        """
+        known = self._roster.known
+        room = max(limits.ROWS_IN_MEMORY_MAX - len(known), limits.ENDPOINT_ROWS_MIN - beside)
+        if len(rows) <= room:
+            return rows
+        fitting: list[Delivery] = []
+        for delivery in rows:
+            room -= delivery.seq not in known
+            if room < 0:
+                break
+            fitting.append(delivery)
+        return fitting
 
     def take_all(self, endpoint: Endpoint, rows: list[Delivery], now_ms: int) -> bool:
         """Take in rows that were read, but those that are here already or were ended meanwhile.

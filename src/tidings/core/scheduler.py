@@ -247,6 +247,7 @@ class Scheduler:
 
     def next_sends(self, now_ms: int) -> list[Send]:
         """Everything that may be sent now. Each send holds a slot from here on."""
+        self._turns.follow_clock(now_ms)
         for hanging in self._slots.mark_hanging(now_ms):
             self._turns.consider(hanging, now_ms)
         for woken in self._turns.woken(now_ms):

@@ -140,6 +140,12 @@ class Slots:
             del self._hosts[flight.host]
         return flight
 
+    def clock_put_back(self, now_ms: int) -> None:
+        """Count the time that requests take from now on."""
+        self._hanging_checked_at_ms = min(self._hanging_checked_at_ms, now_ms)
+        for flight in self.flights.values():
+            flight.started_at_ms = min(flight.started_at_ms, now_ms)
+
     def mark_hanging(self, now_ms: int) -> list[Endpoint]:
         """Count as slow what has been left unanswered for too long, and the endpoints that did it.
 

@@ -23,6 +23,22 @@ class Turns:
         self._awaiting_again_slot: deque[Endpoint] = deque()
         self._awaiting_host_slot: dict[tuple[str, Speed], deque[Endpoint]] = {}
         self._wakes: list[tuple[float, str]] = []
+        self._latest_ms = 0
+
+    def follow_clock(self, now_ms: int) -> None:
+        """See that nobody's pace waits for a wall clock that was put back to catch up.
+
+        What is promised by the wall clock, such as due times and rests, stays where it is.
+        """
+        was_put_back = now_ms < self._latest_ms
+        self._latest_ms = now_ms
+        if not was_put_back:
+            return
+        self._roster.began_ms = min(self._roster.began_ms, now_ms)
+        self._slots.clock_put_back(now_ms)
+        for endpoint in self._roster.endpoints.values():
+            endpoint.clock_put_back(now_ms)
+            self.wake_at(endpoint, 0)
 
     def consider(self, endpoint: Endpoint, now_ms: int) -> None:
         """Put an endpoint into its queue if it may send, or to sleep until it may.
