@@ -1,7 +1,7 @@
 """Databases on real PostgreSQL servers, of every version on this machine, for any test."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -20,6 +20,9 @@ from tidings.storage.postgres.migrate import migrate
 from tidings.storage.postgres.partitions import make_partitions_ahead
 
 TEMPLATE = f"tidings_template_{os.getpid()}"
+"""The database that others are copied from: migrated, and empty."""
+TEMPLATE_WITH_DAYS = f"{TEMPLATE}_days"
+"""The same, with partitions for the moment at which most tests live."""
 SHARED: list[Installation | str] = [GIVEN_URL] if GIVEN_URL else [*installations()]
 
 
@@ -46,7 +49,9 @@ def pytest_sessionfinish() -> None:
     """Stop the servers that were started."""
     shared_server.cache_clear()
     while _GIVEN:
-        _GIVEN.pop().run(f"DROP DATABASE {TEMPLATE}")
+        server = _GIVEN.pop()
+        for template in (TEMPLATE, TEMPLATE_WITH_DAYS):
+            server.run(f"DROP DATABASE {template}")
     while _OWN:
         _OWN.pop().remove()
 
@@ -63,31 +68,35 @@ def shared_server(where: Installation | str) -> Databases:
         own.make()
         own.start()
         server = own
-    make_template(server)
+    _make_templates(server)
     return server
 
 
-def make_template(server: Databases) -> None:
-    """Make the database that others are copied from: migrated, and empty."""
+def _make_templates(server: Databases) -> None:
     server.run(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8'")
+    _do(server.url(TEMPLATE), migrate)
+    server.run(f"CREATE DATABASE {TEMPLATE_WITH_DAYS} TEMPLATE {TEMPLATE}")
+    _do(server.url(TEMPLATE_WITH_DAYS), lambda db: make_partitions_ahead(db, NOW_MS))
+
+
+def _do(url: str, act: Callable[[PostgresConnection], object]) -> None:
+    """Do something to a database from a thread that runs no event loop."""
+
+    def do() -> None:
+        db = PostgresConnection(url)
+        try:
+            act(db)
+        finally:
+            db.close()
+
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(_migrate, server.url(TEMPLATE)).result()
-
-
-def _migrate(url: str) -> None:
-    db = PostgresConnection(url)
-    try:
-        migrate(db)
-        # Most tests live at one moment.
-        make_partitions_ahead(db, NOW_MS)
-    finally:
-        db.close()
+        thread.submit(do).result()
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: Databases) -> str:
     """The database that others are copied from: migrated, and empty."""
-    assert postgres_server
+    assert postgres_server.own_url
     return TEMPLATE
 
 

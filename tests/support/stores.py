@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from tests.support.postgres_fixtures import SHARED, TEMPLATE, shared_server
+from tests.support.postgres_fixtures import SHARED, TEMPLATE_WITH_DAYS, shared_server
 from tests.support.postgres_server import Installation
 from tests.support.values import NOW_MS
 from tidings.api.wire.lifecycle import lifecycle_data
@@ -87,7 +87,7 @@ class PostgresStores:
         server = shared_server(self._where)
         if folder not in self._databases:
             name = f"tidings_store_{os.getpid()}_{next(_COUNT)}"
-            server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+            server.run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_WITH_DAYS}")
             self._databases[folder] = name
         return server.url(self._databases[folder])
 
