@@ -3,10 +3,10 @@
 import argparse
 import multiprocessing
 import sys
-from collections import Counter
 from collections.abc import Iterator
 
 from simulation.catching import Caught, catch, fault_named, write_table
+from simulation.figures import Figures
 from simulation.planted_faults import PLANTED_FAULTS
 from simulation.world import Outcome, play
 
@@ -21,14 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--planted-faults", action="store_true", help="see that every planted fault is caught"
     )
-    parser.add_argument("--write", action="store_true", help="put the table into the docs")
+    parser.add_argument(
+        "--write", action="store_true", help="put the table or the figures into the docs"
+    )
     asked = parser.parse_args(arguments)
     if asked.planted_faults:
         return _planted_faults(asked.workers, is_written=asked.write)
     if asked.seed is not None:
         return _one(asked.seed, with_trace=asked.trace)
     first, last = (int(one) for one in (asked.seeds or "0..200").split(".."))
-    return _many(range(first, last), asked.workers)
+    return _many(range(first, last), asked.workers, is_written=asked.write)
 
 
 def _one(seed: int, *, with_trace: bool) -> int:
@@ -41,24 +43,17 @@ def _one(seed: int, *, with_trace: bool) -> int:
     return _tell_broken(outcome)
 
 
-def _many(seeds: range, workers: int) -> int:
-    hours = seconds = 0.0
-    events = requests = broken = 0
-    counted: Counter[str] = Counter()
+def _many(seeds: range, workers: int, *, is_written: bool) -> int:
+    figures = Figures()
     for outcome in _outcomes(seeds, workers):
-        hours += outcome.hours
-        seconds += outcome.seconds
-        events += outcome.events
-        requests += outcome.requests
-        counted.update(outcome.counted)
-        broken += _tell_broken(outcome)
-    print(
-        f"{len(seeds)} seeds, {hours:,.0f} hours, {events:,} events, {requests:,} requests: "
-        f"{broken} broken; {hours / seconds:,.0f} simulated hours for each second of CPU, "
-        f"{1_000 * seconds / len(seeds):.0f} ms for each seed"
-    )
-    print("faults: " + ", ".join(f"{name} {n:,}" for name, n in sorted(counted.items())))
-    return 1 if broken else 0
+        figures.add(outcome)
+        _tell_broken(outcome)
+    print(figures.line())
+    told = sorted(figures.counted.items())
+    print("faults: " + ", ".join(f"{name} {count:,}" for name, count in told))
+    if is_written:
+        figures.write(f"The seeds from {seeds.start:,} up to {seeds.stop:,}:")
+    return 1 if figures.broken else 0
 
 
 def _planted_faults(workers: int, *, is_written: bool) -> int:

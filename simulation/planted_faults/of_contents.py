@@ -8,7 +8,7 @@ from tidings.core.payload import Form, Payloads, form_of
 from tidings.core.routing import Routing
 from tidings.engine.sending import Sender
 from tidings.operations.publish import Publisher
-from tidings.storage.sqlite.backlog import Backlog
+from tidings.storage.sql.backlog import Backlog
 
 
 def _keeping_the_first_filter(put: Any) -> Any:

@@ -9,7 +9,7 @@ from tidings.core.delivery import DeliveryStatus
 from tidings.core.scheduler import Scheduler
 from tidings.core.slots import Crowd
 from tidings.engine.sending import Sender
-from tidings.storage.sqlite import queue
+from tidings.storage.sql import queue
 
 
 def _sending_twice(next_sends: Any) -> Any:

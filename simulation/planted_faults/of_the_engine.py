@@ -161,7 +161,7 @@ ENGINE_FAULTS: Final = (
     fault(
         "arrivals are not told",
         "the engine hears of one new row of each commit",
-        around(Writer, "_tell", _telling_no_arrivals),
+        around(Writer, "tell", _telling_no_arrivals),
     ),
     fault(
         "finished deliveries vanish",

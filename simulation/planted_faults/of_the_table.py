@@ -8,6 +8,7 @@ import msgspec
 from simulation.planted_faults.planting import PlantedFault, around, fault, instead
 from tidings.core.delivery import TRANSITIONS, DeliveryStatus, Turn
 from tidings.engine import dispatcher
+from tidings.storage.sql import rounds
 from tidings.storage.sqlite.statements import SqliteConnection
 
 _PENDING = DeliveryStatus.PENDING

@@ -102,3 +102,14 @@ def test_a_rate_that_a_restart_left_empty_is_free_soon_although_the_clock_was_pu
     began_ms = world.now_ms
     world.drain(OK)
     assert world.now_ms <= began_ms + 500
+
+
+def test_a_wall_clock_that_was_set_forward_charges_nobody_more_than_a_deadline() -> None:
+    world = SchedulerWorld()
+    subscription = world.subscribe("unlucky")
+    world.publish("unlucky", 1)
+    world.flow(None)
+    world.now_ms += 7_200_000
+    world.flow(OK)
+    (endpoint,) = world.scheduler.endpoints()
+    assert endpoint.tenant.used_ms <= subscription.timeout_seconds * 1_000

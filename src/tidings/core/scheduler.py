@@ -191,13 +191,16 @@ class Scheduler:
         flight = self._slots.give_back(delivery.seq)
         self._slots.unrecorded[delivery.seq] = delivery
         endpoint = flight.endpoint
+        # It took its deadline at most, however far the wall clock was set forward meanwhile.
+        took_ms_max = endpoint.subscription.timeout_seconds * 1_000
+        started_at_ms = max(flight.started_at_ms, now_ms - took_ms_max)
         endpoint.learn(
             decision.outcome,
             is_choking=is_choking,
-            started_at_ms=flight.started_at_ms,
+            started_at_ms=started_at_ms,
             now_ms=now_ms,
         )
-        overdrawn_ms = max(0.0, now_ms - flight.started_at_ms - flight.charged_ms)
+        overdrawn_ms = max(0.0, now_ms - started_at_ms - flight.charged_ms)
         endpoint.share.used_ms += overdrawn_ms
         endpoint.tenant.used_ms += overdrawn_ms
         if endpoint.health.is_open and not decision.health.is_open:
