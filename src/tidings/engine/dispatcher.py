@@ -7,9 +7,12 @@ time something must. The rules are all in `tidings.core`.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from math import inf
 from typing import Any
+
+import msgspec
 
 from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass, Outcome
@@ -26,16 +29,30 @@ from tidings.core.decision import Decision, after_attempt
 from tidings.core.health import HEALTHY, Health, is_worth_writing
 from tidings.core.limits import SETTLED_ROWS_MAX
 from tidings.core.scheduler import Scheduler
+from tidings.core.subscription import Subscription
 from tidings.engine.bodies import Bodies
 from tidings.engine.recorder import Recorder
 from tidings.engine.sending import Sender
 from tidings.engine.telemetry import Telemetry
 from tidings.ports.clock import Chance, Clock
+from tidings.ports.records import StoredBody
 from tidings.ports.store import Committed, Disabling, Result, Store
+from tidings.ports.transport import OutboundRequest
 
 _LOG = logging.getLogger(__name__)
 _STORE_AWAY_SECONDS = 0.25
 _OVERDUE_CHECK_MS = 50
+
+
+class _Request(msgspec.Struct, eq=False):
+    """A request that leaves. `give_up` calls it back; `is_back` is there if somebody waits."""
+
+    send: Send
+    subscription: Subscription
+    started_at_ms: int
+    began_ms: float
+    give_up: Callable[[], None] | None = None
+    is_back: asyncio.Future[None] | None = None
 
 
 class Dispatcher:
@@ -63,6 +80,7 @@ class Dispatcher:
         self._disable_after_days = disable_after_days
         self._loop = asyncio.get_running_loop()
         self._attempts: set[asyncio.Task[None]] = set()
+        self._requests: set[_Request] = set()
         self._chores: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_pump_due = False
@@ -103,8 +121,16 @@ class Dispatcher:
         self._is_sending = False
         if self._timer is not None:
             self._timer.cancel()
-        if self._attempts:
-            await asyncio.wait(self._attempts, timeout=timeout_seconds)
+        for request in self._requests:
+            request.is_back = self._loop.create_future()
+        under_way = [*self._attempts, *(one.is_back for one in self._requests if one.is_back)]
+        if under_way:
+            await asyncio.wait(under_way, timeout=timeout_seconds)
+        for request in self._requests:
+            if request.give_up is not None:
+                request.give_up()
+                self.scheduler.attempt_abandoned(request.send.delivery)
+        self._requests.clear()
         for chore in (*self._attempts, *self._chores):
             chore.cancel()
         await asyncio.gather(*self._attempts, *self._chores, return_exceptions=True)
@@ -127,7 +153,7 @@ class Dispatcher:
             wake_ms = now_ms + _OVERDUE_CHECK_MS
         else:
             for send in self.scheduler.next_sends(now_ms):
-                self._begin(self._attempts, self._attempt(send))
+                self._attempt(send)
             wake_ms = self.scheduler.next_wake_ms()
         for command in self.scheduler.take_commands():
             self._begin(self._chores, self._carry_out(command))
@@ -143,27 +169,54 @@ class Dispatcher:
         running.add(begun)
         begun.add_done_callback(running.discard)
 
-    async def _attempt(self, send: Send) -> None:
-        """Make one attempt and decide what follows."""
-        delivery, subscription = send.delivery, send.subscription
-        clock = self._clock
+    def _attempt(self, send: Send) -> None:
+        """Make one attempt: at once if all that it needs is at hand, as nearly always."""
+        stored = self.bodies.cached(send.delivery.event_seq)
         try:
-            stored = self.bodies.cached(delivery.event_seq)
-            if stored is None:
+            found = None if stored is None else self._departing(send, send.subscription, stored)
+        except Exception:  # noqa: BLE001 - it happens there again, and is dealt with
+            found = None
+        if found is None:
+            self._begin(self._attempts, self._attempt_later(send))
+            return
+        request, signed = found
+        self._requests.add(request)
+        request.give_up = self._sender.begin(signed, partial(self._answered, request))
+        if request.give_up is None:
+            self._requests.discard(request)
+            self._begin(self._attempts, self._attempt_later(send, request, signed))
+
+    def _departing(
+        self, send: Send, subscription: Subscription, stored: StoredBody
+    ) -> tuple[_Request, OutboundRequest | None]:
+        """Sign a request that leaves now, and count it."""
+        delivery, now_ms = send.delivery, self._clock.now_ms()
+        signed = self._sender.request(
+            subscription, stored, delivery.form, delivery.event_seq, now_ms=now_ms
+        )
+        self.scheduler.departs(send, now_ms)
+        return _Request(send, subscription, now_ms, self._clock.monotonic_ms()), signed
+
+    async def _attempt_later(
+        self,
+        send: Send,
+        request: _Request | None = None,
+        signed: OutboundRequest | None = None,
+    ) -> None:
+        """Make an attempt that has to wait for its body or a connection."""
+        delivery = send.delivery
+        try:
+            if request is None:
                 stored = await self.bodies.get(delivery.event_seq)
                 # Time has passed: what holds now is what counts.
-                wanted = self.scheduler.still_wanted(send, clock.now_ms())
+                wanted = self.scheduler.still_wanted(send, self._clock.now_ms())
                 if stored is None or wanted is None:
                     # Called off, or erased a moment ago by somebody who has ended the row, too.
                     self.scheduler.attempt_abandoned(delivery)
                     self.wake()
                     return
-                subscription = wanted
-            started_at_ms, began_ms = clock.now_ms(), clock.monotonic_ms()
-            self.scheduler.departs(send, started_at_ms)
-            answer = await self._sender.send(
-                subscription, stored, delivery.form, delivery.event_seq
-            )
+                request, signed = self._departing(send, wanted, stored)
+            answer = await self._sender.send(signed)
         except asyncio.CancelledError:
             self.scheduler.attempt_abandoned(delivery)
             raise
@@ -173,12 +226,20 @@ class Dispatcher:
             self.scheduler.attempt_abandoned(delivery)
             self.wake()
             return
+        self._answered(request, answer)
+
+    def _answered(self, request: _Request, answer: Answer) -> None:
+        """Decide what follows from an attempt."""
+        send, subscription = request.send, request.subscription
+        self._requests.discard(request)
+        if request.is_back is not None and not request.is_back.done():
+            request.is_back.set_result(None)
         attempt = self._sender.attempt(
-            delivery,
+            send.delivery,
             subscription,
             answer,
-            started_at_ms=started_at_ms,
-            duration_ms=round(clock.monotonic_ms() - began_ms),
+            started_at_ms=request.started_at_ms,
+            duration_ms=round(self._clock.monotonic_ms() - request.began_ms),
         )
         decision = self._decide(send, answer)
         health = self._health_to_write(subscription.subscription_id, decision.health)

@@ -1,5 +1,6 @@
 """The way to a receiver: one request out, one answer back."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -31,5 +32,16 @@ class Transport(Protocol):
         A failure is an `Answer` too. Nothing is raised but for a bug of ours, no redirect is
         followed, nothing is decompressed, and no address is connected to that the address rules
         refuse.
+        """
+        ...
+
+    def begin(
+        self, request: OutboundRequest, on_answer: Callable[[Answer], None]
+    ) -> Callable[[], None] | None:
+        """Send a request that has to wait for nothing, as `send` would; nearly all are such.
+
+        `on_answer` is called with the answer, once, perhaps before this returns. The answered
+        function gives the request up: then it is not called any more. None says that something
+        has to be waited for, such as a connection: nothing was sent, and `send` will do it.
         """
         ...
