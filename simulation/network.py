@@ -117,9 +117,11 @@ class VirtualTransport:
         self._network = network
         self._life = life
         self._crash = crash
+        self._connected: set[str] = set()
 
     async def send(self, request: OutboundRequest) -> Answer:
         """See `Transport`."""
+        self._connected.add(request.subscription_id)
         loop = asyncio.get_running_loop()
         wire, reaction = self._network.send(request, self._life, self._crash)
         returned = loop.create_future()
@@ -130,6 +132,28 @@ class VirtualTransport:
             self._network.given_up(wire)
             raise
         return answer
+
+    def begin(
+        self, request: OutboundRequest, on_answer: Callable[[Answer], None]
+    ) -> Callable[[], None] | None:
+        """See `Transport`. What goes to a subscription first has to wait for a connection."""
+        loop = asyncio.get_running_loop()
+        if request.subscription_id not in self._connected or loop.is_closed():
+            # A process that has died in the midst of many sends makes no more of them.
+            return None
+        wire, reaction = self._network.send(request, self._life, self._crash)
+
+        def come_back() -> None:
+            self._network.returned(wire, reaction.answer)
+            on_answer(reaction.answer)
+
+        timer = loop.call_later(reaction.answered_after, come_back)
+
+        def give_up() -> None:
+            timer.cancel()
+            self._network.given_up(wire)
+
+        return give_up
 
     def _return(self, wire: facts.Wire, answer: Answer, returned: "asyncio.Future[Answer]") -> None:
         if not returned.done():

@@ -1,6 +1,8 @@
 """Signatures against the vectors of Standard Webhooks, and against its library."""
 
 import base64
+import hashlib
+import hmac
 from datetime import UTC, datetime
 
 import pytest
@@ -139,3 +141,10 @@ def test_everything_else_is_an_invalid_signature(changed: dict[str, str], now_se
 def test_a_changed_body_does_not_verify() -> None:
     with pytest.raises(signing.InvalidSignature):
         signing.verify(_headers(), b"{ }", [SECRET], now_seconds=1700000000)
+
+
+@given(st.binary(max_size=200), st.binary(max_size=2_000))
+def test_a_signature_is_the_hmac_of_the_standard_library(key: bytes, body: bytes) -> None:
+    expected = hmac.digest(key, b"evt_1.1700000000." + body, hashlib.sha256)
+    token = signing.sign(key, "evt_1", 1_700_000_000, body)
+    assert token == "v1," + base64.b64encode(expected).decode()

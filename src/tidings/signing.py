@@ -11,7 +11,8 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 __all__ = [
     "KEY_BYTES_MAX",
@@ -37,6 +38,9 @@ PLAIN_SECRET_LENGTH_MIN: Final = 8
 PLAIN_SECRET_LENGTH_MAX: Final = 256
 TOLERANCE_SECONDS: Final = 300
 
+_BLOCK_BYTES: Final = hashlib.sha256().block_size
+_INNER: Final = bytes(one ^ 0x36 for one in range(256))
+_OUTER: Final = bytes(one ^ 0x5C for one in range(256))
 _TIMESTAMP = re.compile(r"[0-9]{1,12}", re.ASCII)
 _PLAIN_SECRET = re.compile(r"[\x21-\x7e]+")
 _ID = re.compile(r"[\x21-\x2d\x2f-\x7e]{1,256}")
@@ -87,16 +91,18 @@ def encode_key(key: bytes) -> str:
 
 def sign(key: bytes, webhook_id: str, timestamp_seconds: int, body: bytes) -> str:
     """One signature token, ``v1,<base64>``, over exactly these bytes."""
-    signed = b"%b.%d.%b" % (webhook_id.encode("ascii"), timestamp_seconds, body)
-    digest = hmac.digest(key, signed, hashlib.sha256)
-    return "v1," + binascii.b2a_base64(digest, newline=False).decode("ascii")
+    before, after = _begun(key)
+    inner, outer = before.copy(), after.copy()
+    inner.update(b"%b.%d.%b" % (webhook_id.encode("ascii"), timestamp_seconds, body))
+    outer.update(inner.digest())
+    return "v1," + binascii.b2a_base64(outer.digest(), newline=False).decode("ascii")
 
 
 def signature_header(
     keys: Iterable[bytes], webhook_id: str, timestamp_seconds: int, body: bytes
 ) -> str:
     """The value of ``webhook-signature``: a token for each key, in the order given."""
-    return " ".join(sign(key, webhook_id, timestamp_seconds, body) for key in keys)
+    return " ".join([sign(key, webhook_id, timestamp_seconds, body) for key in keys])
 
 
 def verify(
@@ -134,6 +140,18 @@ def verify(
             if hmac.compare_digest(expected, token):
                 return webhook_id
     raise InvalidSignature("no signature fits any of the secrets")
+
+
+@lru_cache(maxsize=10_000)
+def _begun(key: bytes) -> tuple[Any, Any]:
+    """The two hashes of an HMAC once they have seen the key (RFC 2104), ready to be copied.
+
+    To begin anew with the key for each signature takes twice as long as all the rest.
+    """
+    if len(key) > _BLOCK_BYTES:
+        key = hashlib.sha256(key).digest()
+    block = key.ljust(_BLOCK_BYTES, b"\0")
+    return hashlib.sha256(block.translate(_INNER)), hashlib.sha256(block.translate(_OUTER))
 
 
 def _decoded_base64(secret: str) -> bytes | None:

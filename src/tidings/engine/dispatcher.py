@@ -7,39 +7,48 @@ time something must. The rules are all in `tidings.core`.
 
 import asyncio
 import logging
-from collections.abc import Collection, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from functools import partial
 from math import inf
-from typing import Any
+
+import msgspec
 
 from tidings.core import limits
 from tidings.core.attempt import Answer, ErrorClass, Outcome
 from tidings.core.commands import (
-    Command,
-    LoadSubscription,
-    ReadDueOfSubscription,
-    ReadDueWindow,
-    ReadPage,
     Send,
-    Settle,
 )
 from tidings.core.decision import Decision, after_attempt
 from tidings.core.delivery import Delivery
 from tidings.core.health import HEALTHY, Health, is_worth_writing
-from tidings.core.limits import SETTLED_ROWS_MAX
 from tidings.core.ownership import shard_of
 from tidings.core.scheduler import Scheduler
+from tidings.core.subscription import Subscription
 from tidings.engine.bodies import Bodies
+from tidings.engine.errands import Errands
 from tidings.engine.lease import Lease
 from tidings.engine.recorder import Recorder
 from tidings.engine.sending import Sender
 from tidings.engine.telemetry import Telemetry
 from tidings.ports.clock import Chance, Clock
-from tidings.ports.store import Committed, Disabling, Result, SessionLost, Store
+from tidings.ports.records import StoredBody
+from tidings.ports.store import Committed, Disabling, Result, Store
+from tidings.ports.transport import OutboundRequest
 
 _LOG = logging.getLogger(__name__)
 _STORE_AWAY_SECONDS = 0.25
 _OVERDUE_CHECK_MS = 50
+
+
+class _Request(msgspec.Struct, eq=False):
+    """A request that leaves. `give_up` calls it back; `is_back` is there if somebody waits."""
+
+    send: Send
+    subscription: Subscription
+    started_at_ms: int
+    began_ms: float
+    give_up: Callable[[], None] | None = None
+    is_back: asyncio.Future[None] | None = None
 
 
 class Dispatcher:
@@ -67,11 +76,10 @@ class Dispatcher:
         self._telemetry = telemetry
         self._disable_after_days = disable_after_days
         self._is_sharing = False
+        self.errands = Errands(store, self.scheduler, clock, self.restore_health, self.wake)
         self._loop = asyncio.get_running_loop()
         self._attempts: dict[asyncio.Task[None], Delivery] = {}
-        self._chores: set[asyncio.Task[None]] = set()
-        self._ending_rows_of: list[str] = []
-        self._strangers: set[str] = set()
+        self._requests: set[_Request] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._is_pump_due = False
         self._is_sending = False
@@ -132,11 +140,16 @@ class Dispatcher:
         self._is_sending = False
         if self._timer is not None:
             self._timer.cancel()
-        if self._attempts:
-            await asyncio.wait(list(self._attempts), timeout=timeout_seconds)
-        for chore in (*self._attempts, *self._chores):
-            chore.cancel()
-        await asyncio.gather(*self._attempts, *self._chores, return_exceptions=True)
+        for request in self._requests:
+            request.is_back = self._loop.create_future()
+        under_way = [*self._attempts, *(one.is_back for one in self._requests if one.is_back)]
+        if under_way:
+            await asyncio.wait(under_way, timeout=timeout_seconds)
+        self._give_up(list(self._requests))
+        for attempt in self._attempts:
+            attempt.cancel()
+        await asyncio.gather(*self._attempts, return_exceptions=True)
+        await self.errands.stop()
         await self.recorder.flush()
 
     def wake(self) -> None:
@@ -156,10 +169,10 @@ class Dispatcher:
             wake_ms = now_ms + _OVERDUE_CHECK_MS
         else:
             for send in self.scheduler.next_sends(now_ms):
-                self._begin_attempt(send)
+                self._attempt(send)
             wake_ms = self.scheduler.next_wake_ms()
         for command in self.scheduler.take_commands():
-            self._begin_chore(self._carry_out(command))
+            self.errands.begin(command)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -167,13 +180,13 @@ class Dispatcher:
             delay = max(0.001, (wake_ms - now_ms) / 1_000)
             self._timer = self._loop.call_later(delay, self.wake)
 
-    def _begin_chore(self, steps: Coroutine[Any, Any, None]) -> None:
-        begun = self._loop.create_task(steps)
-        self._chores.add(begun)
-        begun.add_done_callback(self._chores.discard)
-
-    def _begin_attempt(self, send: Send) -> None:
-        begun = self._loop.create_task(self._attempt(send))
+    def _begin_later(
+        self,
+        send: Send,
+        request: "_Request | None" = None,
+        signed: OutboundRequest | None = None,
+    ) -> None:
+        begun = self._loop.create_task(self._attempt_later(send, request, signed))
         self._attempts[begun] = send.delivery
         begun.add_done_callback(self._attempt_over)
 
@@ -193,62 +206,100 @@ class Dispatcher:
         ]
         for attempt in given_up:
             attempt.cancel()
+        self._give_up(
+            [
+                request
+                for request in self._requests
+                if shard_of(request.send.delivery.subscription_id) in shards
+            ]
+        )
         return given_up
+
+    def _give_up(self, requests: Collection["_Request"]) -> None:
+        """Give up requests whose answers would be told."""
+        for request in requests:
+            self._requests.discard(request)
+            if request.give_up is not None:
+                request.give_up()
+                self.scheduler.attempt_abandoned(request.send.delivery)
 
     def busy_shards(self) -> set[int]:
         """The shards for which something is sent, or written as their owner."""
-        return self.scheduler.tenures.busy_shards() | set(map(shard_of, self._ending_rows_of))
+        return self.scheduler.tenures.busy_shards() | self.errands.busy_shards()
 
-    @contextmanager
-    def ending_rows_of(self, subscription_id: str) -> Iterator[None]:
-        """Let its shard count as busy while rows of a subscription are being ended."""
-        self._ending_rows_of.append(subscription_id)
+    def _attempt(self, send: Send) -> None:
+        """Make one attempt: at once if all that it needs is at hand, as nearly always."""
+        stored = self.bodies.cached(send.delivery.event_seq)
         try:
-            yield
-        finally:
-            self._ending_rows_of.remove(subscription_id)
-            self.wake()
+            found = None if stored is None else self._departing(send, send.subscription, stored)
+        except Exception:  # noqa: BLE001 - it happens there again, and is dealt with
+            found = None
+        if found is None:
+            self._begin_later(send)
+            return
+        request, signed = found
+        self._requests.add(request)
+        request.give_up = self._sender.begin(signed, partial(self._answered, request))
+        if request.give_up is None:
+            self._requests.discard(request)
+            self._begin_later(send, request, signed)
 
-    async def _attempt(self, send: Send) -> None:
-        """Make one attempt and decide what follows."""
-        delivery, subscription = send.delivery, send.subscription
-        clock = self._clock
+    def _departing(
+        self, send: Send, subscription: Subscription, stored: StoredBody
+    ) -> tuple[_Request, OutboundRequest | None]:
+        """Sign a request that leaves now, and count it."""
+        delivery, now_ms = send.delivery, self._clock.now_ms()
+        signed = self._sender.request(
+            subscription,
+            stored,
+            delivery.form,
+            delivery.event_seq,
+            now_ms=now_ms,
+            may_leave=self._lease.holds if self._is_sharing else None,
+        )
+        self.scheduler.departs(send, now_ms)
+        return _Request(send, subscription, now_ms, self._clock.monotonic_ms()), signed
+
+    async def _attempt_later(
+        self,
+        send: Send,
+        request: _Request | None,
+        signed: OutboundRequest | None,
+    ) -> None:
+        """Make an attempt that has to wait for its body or a connection."""
+        delivery = send.delivery
         try:
-            stored = self.bodies.cached(delivery.event_seq)
-            if stored is None:
+            if request is None:
                 stored = await self.bodies.get(delivery.event_seq)
                 # Time has passed: what holds now is what counts.
-                wanted = self.scheduler.still_wanted(send, clock.now_ms())
-                if wanted is None:
-                    stored = None
-                else:
-                    subscription = wanted
-            if stored is None or not self._lease.holds():
-                # Called off, or erased a moment ago by somebody who has ended the row, too.
-                self.scheduler.attempt_abandoned(delivery)
-                self.wake()
-                return
-            started_at_ms, began_ms = clock.now_ms(), clock.monotonic_ms()
-            self.scheduler.departs(send, started_at_ms)
-            answer = await self._sender.send(
-                subscription,
-                stored,
-                delivery.form,
-                delivery.event_seq,
-                may_leave=self._lease.holds if self._is_sharing else None,
-            )
+                wanted = self.scheduler.still_wanted(send, self._clock.now_ms())
+                if stored is None or wanted is None or not self._lease.holds():
+                    # Called off, or erased a moment ago by somebody who has ended the row, too.
+                    self.scheduler.attempt_abandoned(delivery)
+                    self.wake()
+                    return
+                request, signed = self._departing(send, wanted, stored)
+            answer = await self._sender.send(signed)
         except Exception as fault:  # noqa: BLE001 - no fault may keep a slot or lose a row
             _LOG.warning("an attempt could not be made and will be again: %r", fault)
             await asyncio.sleep(_STORE_AWAY_SECONDS)
             self.scheduler.attempt_abandoned(delivery)
             self.wake()
             return
+        self._answered(request, answer)
+
+    def _answered(self, request: _Request, answer: Answer) -> None:
+        """Decide what follows from an attempt."""
+        send, subscription = request.send, request.subscription
+        self._requests.discard(request)
+        if request.is_back is not None and not request.is_back.done():
+            request.is_back.set_result(None)
         attempt = self._sender.attempt(
-            delivery,
+            send.delivery,
             subscription,
             answer,
-            started_at_ms=started_at_ms,
-            duration_ms=round(clock.monotonic_ms() - began_ms),
+            started_at_ms=request.started_at_ms,
+            duration_ms=round(self._clock.monotonic_ms() - request.began_ms),
         )
         decision = self._decide(send, answer)
         health = self._health_to_write(subscription.subscription_id, decision.health)
@@ -310,82 +361,3 @@ class Dispatcher:
     def forget_health(self, subscription_id: str) -> None:
         """Forget what was written: somebody else may write from now on, or has written."""
         self._healths_written.pop(subscription_id, None)
-
-    async def _carry_out(self, command: Command) -> None:
-        try:
-            if isinstance(command, Settle):
-                with self.ending_rows_of(command.subscription_id):
-                    await self._settle(command.subscription_id)
-            elif isinstance(command, LoadSubscription):
-                await self._load_subscription(command.subscription_id)
-            else:
-                await self._read(command)
-        except SessionLost:
-            _LOG.warning("rows were to be ended that are somebody else's by now")
-        except Exception as fault:  # noqa: BLE001 - whatever it was, the rows must be read
-            _LOG.warning("the engine could not use the store, and tries again: %r", fault)
-            await asyncio.sleep(_STORE_AWAY_SECONDS)
-            self.scheduler.failed(command)
-        self.wake()
-
-    async def _read(self, command: ReadPage | ReadDueOfSubscription | ReadDueWindow) -> None:
-        reading, store = self.scheduler.reading, self._store
-        if isinstance(command, ReadPage):
-            page = await store.read_page(
-                command.subscription_id, after_seq=command.after_seq, limit=command.limit
-            )
-            reading.page_read(
-                command,
-                page.rows,
-                last_seq=page.last_seq,
-                is_last=page.is_last,
-                now_ms=self._clock.now_ms(),
-            )
-        elif isinstance(command, ReadDueOfSubscription):
-            rows = await store.read_due_of_subscription(
-                command.subscription_id, until_ms=command.until_ms, limit=command.limit
-            )
-            reading.due_of_subscription_read(command, rows, self._clock.now_ms())
-        else:
-            rows = await store.read_due(
-                after=command.after,
-                until_ms=command.until_ms,
-                limit=command.limit,
-                shards=command.shards,
-            )
-            reading.due_window_read(command, rows, self._clock.now_ms())
-
-    async def _settle(self, subscription_id: str) -> None:
-        """End the rows of a subscription that is over, a bounded number at a time."""
-        ended = SETTLED_ROWS_MAX
-        while ended >= SETTLED_ROWS_MAX:
-            if not self.scheduler.tenures.owns(subscription_id):
-                return
-            ended = await self._store.settle_deliveries(
-                subscription_id,
-                excluding=self.scheduler.seqs_in_flight(subscription_id),
-                now_ms=self._clock.now_ms(),
-                limit=SETTLED_ROWS_MAX,
-            )
-        self.scheduler.settled(subscription_id)
-
-    async def _load_subscription(self, subscription_id: str) -> None:
-        """Load a subscription that nobody has told of, with all that are missing as well."""
-        self._strangers.add(subscription_id)
-        await asyncio.sleep(0)
-        if subscription_id not in self._strangers:
-            return
-        wanted, self._strangers = self._strangers, set()
-        try:
-            records = await self._store.load_subscriptions()
-        except BaseException:
-            self._strangers |= wanted
-            raise
-        for record in records:
-            subscription = record.subscription
-            if subscription.subscription_id in wanted:
-                if record.health is not HEALTHY:
-                    self.restore_health(subscription.subscription_id, record.health)
-                self.scheduler.subscription_changed(
-                    subscription, self._clock.now_ms(), health=record.health
-                )

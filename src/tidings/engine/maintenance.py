@@ -86,7 +86,7 @@ class Maintenance:
         for endpoint in self._scheduler.endpoints():
             if endpoint.health.is_open and endpoint.may_send():
                 with (
-                    self._dispatcher.ending_rows_of(endpoint.subscription.subscription_id),
+                    self._dispatcher.errands.ending_rows_of(endpoint.subscription.subscription_id),
                     suppress(SessionLost),
                 ):
                     await self._end_held_of(endpoint)

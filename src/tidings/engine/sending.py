@@ -16,6 +16,8 @@ from tidings.signing import key_of_secret, signature_header
 _LOG = logging.getLogger(__name__)
 _TRIAL_DELIVERY_ID = ""
 _NO_EVENT_SEQ = 0
+_OUR_ERROR = Answer(error_class=ErrorClass.INTERNAL, error_detail="an error in Tidings")
+_UNSIGNED = Answer(error_class=ErrorClass.INTERNAL, error_detail="there is no secret to sign with")
 
 _key_of_secret = lru_cache(maxsize=10_000)(key_of_secret)
 
@@ -42,26 +44,25 @@ class Sender:
             for form in Form
         }
 
-    async def send(
+    def request(
         self,
         subscription: Subscription,
         stored: StoredBody,
         form: Form,
         event_seq: int,
         *,
+        now_ms: int,
         may_leave: Callable[[], bool] | None = None,
-    ) -> Answer:
-        """Send an event once, in its form, signed with the secrets that are live now.
+    ) -> OutboundRequest | None:
+        """What brings an event, in its form, signed with the secrets that are live now.
 
-        `may_leave` is asked at the last moment, if connecting has taken time.
+        None if there are none: nothing goes unsigned. `may_leave` is asked at the last moment, if
+        connecting has taken time.
         """
-        now_ms = self._clock.now_ms()
         timestamp = now_ms // 1_000
         keys = [_key_of_secret(secret.secret) for secret in subscription.live_secrets(now_ms)]
         if not keys:
-            return Answer(
-                error_class=ErrorClass.INTERNAL, error_detail="there is no secret to sign with"
-            )
+            return None
         body = self._payloads.body(form, subscription.tenant_id, event_seq, stored.body)
         signature = signature_header(keys, stored.event_id, timestamp, body)
         headers = (
@@ -72,7 +73,7 @@ class Sender:
             *((("webhook-hops", str(stored.hops)),) if stored.hops else ()),
             *subscription.headers,
         )
-        request = OutboundRequest(
+        return OutboundRequest(
             subscription.subscription_id,
             subscription.callback_url,
             headers,
@@ -80,11 +81,29 @@ class Sender:
             subscription.timeout_seconds,
             may_leave,
         )
+
+    def begin(
+        self, request: OutboundRequest | None, on_answer: Callable[[Answer], None]
+    ) -> Callable[[], None] | None:
+        """Send a request if it has to wait for nothing; see `Transport`."""
+        if request is None:
+            return None
+        try:
+            return self._transport.begin(request, on_answer)
+        except Exception:  # noqa: BLE001 - as in `send`, which finds the same
+            _LOG.exception("sending failed", extra={"subscription_id": request.subscription_id})
+            on_answer(_OUR_ERROR)
+            return _nothing
+
+    async def send(self, request: OutboundRequest | None) -> Answer:
+        """Send a request once."""
+        if request is None:
+            return _UNSIGNED
         try:
             return await self._transport.send(request)
         except Exception:  # noqa: BLE001 - a bug in one send is not the end of the engine
-            _LOG.exception("sending failed", extra={"event_id": stored.event_id})
-            return Answer(error_class=ErrorClass.INTERNAL, error_detail="an error in Tidings")
+            _LOG.exception("sending failed", extra={"subscription_id": request.subscription_id})
+            return _OUR_ERROR
 
     def attempt(
         self,
@@ -117,7 +136,10 @@ class Sender:
         """Send an event outside of any delivery, as for a test; nothing is stored."""
         started_at_ms, began_ms = self._clock.now_ms(), self._clock.monotonic_ms()
         form = trial_form(subscription.payload_format)
-        answer = await self.send(subscription, StoredBody(event_id, body), form, _NO_EVENT_SEQ)
+        stored = StoredBody(event_id, body)
+        answer = await self.send(
+            self.request(subscription, stored, form, _NO_EVENT_SEQ, now_ms=started_at_ms)
+        )
         nothing = Delivery(
             seq=0,
             delivery_id=_TRIAL_DELIVERY_ID,
@@ -132,3 +154,7 @@ class Sender:
             started_at_ms=started_at_ms,
             duration_ms=round(self._clock.monotonic_ms() - began_ms),
         )
+
+
+def _nothing() -> None:
+    """Gives up what is over already."""

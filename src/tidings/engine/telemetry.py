@@ -1,15 +1,44 @@
 """What the engine counts, in the text format of Prometheus."""
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from tidings.core.attempt import Attempt, Outcome
 from tidings.core.catalogue import CheckOutcome
 from tidings.core.content_filter import FilterOutcome
 from tidings.ports.store import Committed
 
-_LATENCY_BUCKETS_SECONDS = (0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LATENCY_BUCKETS_MS = (5, 20, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
+
+
+class _Attempts(Collector):
+    """Counts attempts, which are so many that the library's counters with their locks cost much."""
+
+    def __init__(self) -> None:
+        self.by_outcome = dict.fromkeys(Outcome, 0)
+        self.by_bucket = [0] * (len(_LATENCY_BUCKETS_MS) + 1)
+        self.duration_ms = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as they are now."""
+        attempts = CounterMetricFamily(
+            "tidings_attempts", "Attempts made, by outcome.", labels=["outcome"]
+        )
+        for outcome, count in self.by_outcome.items():
+            attempts.add_metric([outcome.value], count)
+        yield attempts
+        bounds = [*(str(bound / 1_000) for bound in _LATENCY_BUCKETS_MS), "+Inf"]
+        yield HistogramMetricFamily(
+            "tidings_attempt_duration_seconds",
+            "How long attempts took, from DNS to the end of the answer.",
+            buckets=list(zip(bounds, accumulate(self.by_bucket), strict=True)),
+            sum_value=self.duration_ms / 1_000,
+        )
 
 
 class Telemetry:
@@ -17,16 +46,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        attempts = Counter(
-            "tidings_attempts", "Attempts made, by outcome.", ["outcome"], registry=self.registry
-        )
-        self._attempts = {outcome: attempts.labels(outcome.value) for outcome in Outcome}
-        self._duration = Histogram(
-            "tidings_attempt_duration_seconds",
-            "How long attempts took, from DNS to the end of the answer.",
-            buckets=_LATENCY_BUCKETS_SECONDS,
-            registry=self.registry,
-        )
+        self._attempts = _Attempts()
+        self.registry.register(self._attempts)
         self._queued = Counter(
             "tidings_deliveries_queued",
             "Deliveries that entered the queue: new ones, replays and manual retries.",
@@ -64,8 +85,10 @@ class Telemetry:
 
     def attempt_finished(self, attempt: Attempt) -> None:
         """Count an attempt."""
-        self._attempts[attempt.outcome].inc()
-        self._duration.observe(attempt.duration_ms / 1_000)
+        counted, duration_ms = self._attempts, attempt.duration_ms
+        counted.by_outcome[attempt.outcome] += 1
+        counted.by_bucket[bisect_left(_LATENCY_BUCKETS_MS, duration_ms)] += 1
+        counted.duration_ms += duration_ms
 
     def committed(self, changes: Committed) -> None:
         """Count what a commit changed."""

@@ -36,3 +36,14 @@ class Transport(Protocol):
         refuse.
         """
         ...
+
+    def begin(
+        self, request: OutboundRequest, on_answer: Callable[[Answer], None]
+    ) -> Callable[[], None] | None:
+        """Send a request that has to wait for nothing, as `send` would; nearly all are such.
+
+        `on_answer` is called with the answer, once, perhaps before this returns. The answered
+        function gives the request up: then it is not called any more. None says that something
+        has to be waited for, such as a connection: nothing was sent, and `send` will do it.
+        """
+        ...

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 import ssl
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 import httptools
@@ -61,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._tls = tls
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
-        self._answering: asyncio.Future[Answer] | None = None
+        self._on_answer: Callable[[Answer], None] | None = None
         self._unsent: memoryview | None = None
         self._is_paused = False
         self._begin_reading()
@@ -89,9 +90,9 @@ class Connection(asyncio.Protocol):
         """Whether a request may be sent; the end of a connection may be known but not told yet."""
         return self.is_open and self._transport is not None and not self._transport.is_closing()
 
-    def begin(self, head: bytes, body: bytes, answering: asyncio.Future[Answer]) -> None:
-        """Send a request; the future gets its answer, whatever happens."""
-        self._answering = answering
+    def begin(self, head: bytes, body: bytes, on_answer: Callable[[Answer], None]) -> None:
+        """Send a request; `on_answer` gets its answer, whatever happens."""
+        self._on_answer = on_answer
         if not self.is_open:
             self._finish(SPOKE_UNASKED if self._has_begun else answer_of_fault(_reset()))
             return
@@ -144,7 +145,7 @@ class Connection(asyncio.Protocol):
         if self._tls is not None:
             data = self._decrypted(data)
         if data:
-            if self._answering is None:
+            if self._on_answer is None:
                 self._has_begun = True
                 self.abort()
                 return
@@ -266,10 +267,10 @@ class Connection(asyncio.Protocol):
 
     # --- ending ----------------------------------------------------------------------------------
 
-    def cancel(self, answering: asyncio.Future[Answer]) -> None:
+    def cancel(self, on_answer: Callable[[Answer], None]) -> None:
         """Whoever asked wants no answer any more, unless another request is in flight by now."""
-        if self._answering is answering:
-            self._answering = None
+        if self._on_answer is on_answer:
+            self._on_answer = None
             self._owner.ended(self, is_reusable=False)
             self.abort()
 
@@ -296,7 +297,7 @@ class Connection(asyncio.Protocol):
         self._fail(fault or _reset())
 
     def _fail(self, fault: Exception) -> None:
-        if self._answering is None:
+        if self._on_answer is None:
             self.abort()
         else:
             self._finish(answer_of_fault(fault) if self._status is None else self._answer())
@@ -325,12 +326,12 @@ class Connection(asyncio.Protocol):
 
     def _finish(self, answer: Answer, *, is_reusable: bool = False) -> None:
         """Hand over the answer, and the connection to whoever comes next, or to nobody."""
-        answering, self._answering = self._answering, None
+        on_answer, self._on_answer = self._on_answer, None
         self._owner.ended(self, is_reusable=is_reusable)
         if not is_reusable:
             self.abort()
-        if answering is not None and not answering.done():
-            answering.set_result(answer)
+        if on_answer is not None:
+            on_answer(answer)
 
 
 def _reset() -> ConnectionResetError:

@@ -34,6 +34,10 @@ class Endpoints:
         self._rules = rules
         self._known: dict[tuple[str, str], Endpoint] = {}
 
+    def known(self, subscription_id: str, url: str) -> Endpoint | None:
+        """An endpoint that was used before, if it is not forgotten."""
+        return self._known.get((subscription_id, url))
+
     def find(self, subscription_id: str, url: str) -> Endpoint:
         """An endpoint. Raises `CallbackUrlRefused` for a URL that may not be called."""
         key = (subscription_id, url)

@@ -2,6 +2,8 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -108,15 +110,39 @@ class HttpTransport:
                 connection.abort()
                 return _TOO_LATE
         answering: asyncio.Future[Answer] = self._loop.create_future()
+        on_answer = partial(_answer, answering)
         connection.deadline, connection.timeout_seconds = deadline, request.timeout_seconds
         self._in_flight[connection] = endpoint
         self._deadlines.watch(connection)
         try:
-            connection.begin(head, request.body, answering)
+            connection.begin(head, request.body, on_answer)
             return await answering
         except BaseException:
-            connection.cancel(answering)
+            connection.cancel(on_answer)
             raise
+
+    def begin(
+        self, request: OutboundRequest, on_answer: Callable[[Answer], None]
+    ) -> Callable[[], None] | None:
+        """See `Transport`."""
+        endpoint = self._endpoints.known(request.subscription_id, request.url)
+        if endpoint is None or not endpoint.idle or self._is_closed:
+            return None
+        head = _head(endpoint, request)
+        now = self._loop.time()
+        connection = self._kept.take(endpoint, now)
+        if connection is None:
+            return None
+        connection.deadline = now + request.timeout_seconds
+        connection.timeout_seconds = request.timeout_seconds
+        self._in_flight[connection] = endpoint
+        self._deadlines.watch(connection)
+        try:
+            connection.begin(head, request.body, on_answer)
+        except BaseException:
+            connection.cancel(on_answer)
+            raise
+        return partial(connection.cancel, on_answer)
 
     # --- what connections tell -------------------------------------------------------------------
 
@@ -187,6 +213,11 @@ class HttpTransport:
         if early:
             connection.data_received(early)
         return connection
+
+
+def _answer(answering: "asyncio.Future[Answer]", answer: Answer) -> None:
+    if not answering.done():
+        answering.set_result(answer)
 
 
 def _close_unused(done: asyncio.Task[Connection]) -> None:

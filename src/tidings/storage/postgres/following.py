@@ -69,7 +69,7 @@ class Listening:
             return
         if is_newer:
             changes = msgspec.structs.replace(changes, newest_event_seq=last_seq)
-        if changes != Committed():
+        if any(msgspec.structs.astuple(changes)):
             self._tell(changes)
 
     async def _listen(self) -> None:
