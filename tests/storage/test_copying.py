@@ -1,6 +1,7 @@
 """Copying an installation to PostgreSQL: nobody works with less than all, however often it dies."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.installations import answers, fill, killed
 from tests.support.pgbouncer import pgbouncer
+from tests.support.postgres_server import Installation, running_server
 from tests.support.stores import (
     DATABASE_NAME,
     SEALING_KEY,
@@ -18,6 +20,7 @@ from tests.support.stores import (
 from tests.support.values import NOW_MS, a_subscription, an_event
 from tidings.core.ownership import OpenSession, shard_of
 from tidings.ports.records import IdempotentAnswer
+from tidings.ports.store import StoreUnavailable
 from tidings.storage.copying import CheckedTable, copy
 from tidings.storage.faults import DatabaseInUse, DatabaseUnfit
 from tidings.storage.postgres import maintenance
@@ -28,16 +31,12 @@ from tidings.storage.sqlite import maintenance as sqlite_maintenance
 from tidings.storage.sqlite.connection import connect
 
 
-def copied(folder: Path, url: str, seen: list[tuple[int, int]] | None = None) -> list[CheckedTable]:
+def copied(
+    folder: Path, url: str, progress: Callable[[int, int], object] = lambda *_: None
+) -> list[CheckedTable]:
     """Copy the database of a folder."""
-    reached = [] if seen is None else seen
-    return copy(
-        folder / DATABASE_NAME,
-        url,
-        key=SEALING_KEY,
-        now_ms=NOW_MS,
-        progress=lambda *told: reached.append(told),
-    )
+    path = folder / DATABASE_NAME
+    return copy(path, url, key=SEALING_KEY, now_ms=NOW_MS, progress=progress)
 
 
 def filled(folder: Path, **wanted: int) -> None:
@@ -69,7 +68,7 @@ def expect_the_same(folder: Path, url: str) -> None:
 def test_the_copy_answers_what_the_original_does(tmp_path: Path, empty_postgres_url: str) -> None:
     filled(tmp_path)
     seen: list[tuple[int, int]] = []
-    tables = copied(tmp_path, empty_postgres_url, seen)
+    tables = copied(tmp_path, empty_postgres_url, lambda *told: seen.append(told))
     assert all(one.is_same for one in tables)
     empty = {one.name for one in tables if not one.here.rows}
     assert not empty, "the installation has nothing of this"
@@ -130,9 +129,33 @@ def test_killed_again_and_again_it_goes_on_where_it_was(
     assert begun_at[0] > 0
     assert begun_at[1] < begun_at[2] < begun_at[3] == 0.5
     seen: list[tuple[int, int]] = []
-    assert all(one.is_same for one in copied(tmp_path, empty_postgres_url, seen))
+    assert all(
+        one.is_same for one in copied(tmp_path, empty_postgres_url, lambda *told: seen.append(told))
+    )
     assert max(done / total for done, total in seen if done / total <= 0.5) == 0.5
     expect_the_same(tmp_path, empty_postgres_url)
+
+
+def test_a_database_that_goes_away_meanwhile_is_gone_on_with(
+    tmp_path: Path, postgres_installation: Installation
+) -> None:
+    filled(tmp_path)
+    with running_server(postgres_installation) as server:
+        reached: list[int] = []
+
+        def stop(done: int, total: int) -> None:
+            if done >= 0.3 * total and not reached:
+                reached.append(done)
+                server.stop("immediate")
+
+        with pytest.raises(StoreUnavailable):
+            copied(tmp_path, server.own_url, stop)
+        server.start()
+        seen: list[tuple[int, int]] = []
+        copied(tmp_path, server.own_url, lambda *told: seen.append(told))
+        assert seen[-1][0] == seen[-1][1]
+        assert reached[0] in {done for done, _ in seen}
+        expect_the_same(tmp_path, server.own_url)
 
 
 @pytest.mark.parametrize(

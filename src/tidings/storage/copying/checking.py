@@ -14,7 +14,7 @@ from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.sql.database import fetch_all
 from tidings.storage.sqlite.statements import SqliteConnection
 
-ROWS_AT_ONCE: Final = 2_000
+ROWS_AT_ONCE: Final = 1_000
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 

@@ -44,7 +44,7 @@ _ROW_BYTES: Final = 200
 
 
 def copy(
-    path: Path, url: str, *, key: bytes, now_ms: int, progress: Callable[[int, int], None]
+    path: Path, url: str, *, key: bytes, now_ms: int, progress: Callable[[int, int], object]
 ) -> list[CheckedTable]:
     """Copy the database file, which the caller has locked, and check; answers all tables.
 
@@ -77,7 +77,7 @@ class _Copying:
         self,
         source: SqliteConnection,
         target: PostgresConnection,
-        progress: Callable[[int, int], None],
+        progress: Callable[[int, int], object],
     ) -> None:
         self._source = source
         self._target = target
