@@ -120,9 +120,12 @@ class Maintenance:
                 accepted_before_ms=expiring_ms, now_ms=now_ms, limit=_ROWS_AT_ONCE
             )
         )
-        await _until_nothing_is_left(
-            lambda: self._store.delete_expired(accepted_before_ms=oldest_ms, limit=_ROWS_AT_ONCE)
-        )
+        if not await self._store.retain_days(accepted_before_ms=oldest_ms, now_ms=now_ms):
+            await _until_nothing_is_left(
+                lambda: self._store.delete_expired(
+                    accepted_before_ms=oldest_ms, limit=_ROWS_AT_ONCE
+                )
+            )
         await _until_nothing_is_left(
             lambda: self._store.delete_audit_records(
                 recorded_before_ms=now_ms - limits.AUDIT_DAYS * _DAY_MS,

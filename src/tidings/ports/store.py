@@ -261,6 +261,14 @@ class QueueStore(Protocol):
         """Dead-letter (`expired`) rows of events accepted before a moment; answers how many."""
         ...
 
+    async def retain_days(self, *, accepted_before_ms: int, now_ms: int) -> bool:
+        """Have room for the days to come, and drop those that are wholly older than a moment.
+
+        Answers whether that is all there is to do; else what is left of the oldest day is deleted
+        by `delete_expired`, as everything is where the log knows no days.
+        """
+        ...
+
     async def delete_expired(self, *, accepted_before_ms: int, limit: int) -> int:
         """Delete events accepted before a moment with all that hangs on them; answers how many."""
         ...

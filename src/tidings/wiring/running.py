@@ -64,6 +64,8 @@ async def running(settings: Settings, *, is_dev: bool) -> AsyncIterator[Services
             await engine.start()
             rest.push_async_callback(engine.stop)
         telemetry = Telemetry() if engine is None else engine.telemetry
+        if engine is None:
+            store.on_commit(telemetry.committed)
         quotas = PublishQuotas(settings.events_per_second_max, settings.backlog_max)
         catalogue = Catalogue(store, clock, telemetry.data_checked)
         await catalogue.load()

@@ -13,12 +13,13 @@ from tidings.ports.cluster import Arrivals
 from tidings.ports.store import LifecycleData
 from tidings.storage.faults import CommitUnknown
 from tidings.storage.postgres.connection import PostgresConnection
-from tidings.storage.postgres.coordination import coordinate
+from tidings.storage.postgres.coordination import coordinate, coordination_connection
 from tidings.storage.postgres.copy_mark import refuse_unfinished
 from tidings.storage.postgres.following import Listening, read_arrivals, read_healths
 from tidings.storage.postgres.migrate import migrate
 from tidings.storage.postgres.partitions import make_partitions_ahead
 from tidings.storage.postgres.queue import PostgresQueue
+from tidings.storage.postgres.retention import PostgresRetention
 from tidings.storage.postgres.transactions import PostgresTransactions
 from tidings.storage.sealing import Sealer
 from tidings.storage.sql.access import Read, Readers, Writer
@@ -54,7 +55,7 @@ class PostgresReader:
         self._db.close()
 
 
-class PostgresStore(PostgresQueue, SqlStore):
+class PostgresStore(PostgresQueue, PostgresRetention, SqlStore):
     """The store port, and what several processes need besides (`ClusterStore`)."""
 
     listening: Listening
@@ -63,8 +64,9 @@ class PostgresStore(PostgresQueue, SqlStore):
     def __init__(
         self, url: str, writer: Writer, readers: Readers, sealer: Sealer, chance: Chance
     ) -> None:
+        self.url = url
         # On a thread of its own: a lease must not wait behind other work.
-        self._coordinator = PostgresConnection(url)
+        self._coordinator = coordination_connection(url)
         self._coordinating = ThreadPoolExecutor(1, thread_name_prefix="store-coordination")
         super().__init__(
             writer,

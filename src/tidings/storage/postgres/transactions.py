@@ -186,7 +186,7 @@ class PostgresTransactions(Transactions):
             first = self._version + 1
             self._version += len(rows)
             tx.db.execute_many(
-                "INSERT INTO configuration_change",
+                "INSERT INTO configuration_change (version, kind, tenant_id, object_id)",
                 [(version, *row) for version, row in enumerate(rows, start=first)],
                 types="ittt",
             )

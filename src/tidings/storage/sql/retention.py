@@ -27,6 +27,15 @@ class SqlRetention(SqlBase):
 
         return await self.write(write)
 
+    async def retain_days(
+        self,
+        *,
+        accepted_before_ms: int,  # noqa: ARG002 - there are no days here
+        now_ms: int,  # noqa: ARG002
+    ) -> bool:
+        """See `QueueStore`."""
+        return False
+
     async def delete_expired(self, *, accepted_before_ms: int, limit: int) -> int:
         """See `QueueStore`."""
 

@@ -21,7 +21,8 @@ CREATE TABLE configuration_change (
     version bigint PRIMARY KEY,
     kind text COLLATE "C" NOT NULL,
     tenant_id text COLLATE "C",
-    object_id text COLLATE "C"
+    object_id text COLLATE "C",
+    made_at timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE tenant (
