@@ -67,23 +67,7 @@ class _Meter:
         sql = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint"
         self.wal = int(server.run(sql, database=_DATABASE)[0][0])
         self.sizes: dict[str, int] = dict(map(tuple, server.run(_SIZES, database=_DATABASE)))
-        self.cpu_us = _cpu_seconds(server) * 1e6
-
-
-def _cpu_seconds(server: PostgresServer) -> float:
-    """The CPU time of a server's processes, those that have ended included."""
-    first = (server.data / "postmaster.pid").read_text().split("\n", 1)[0]
-    ticks = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (process / "stat").read_text().rsplit(") ", 1)[1].split()
-        except OSError:
-            continue
-        if process.name == first:
-            ticks += sum(map(int, fields[11:15]))
-        elif fields[1] == first:
-            ticks += sum(map(int, fields[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+        self.cpu_us = server.cpu_seconds() * 1e6
 
 
 async def _measured(server: PostgresServer, events: int, at_once: int, fan_out: int) -> Costs:

@@ -57,12 +57,12 @@ class World:
         self.server_port, self.receiver_port = free_port(), free_port()
         self._scheme = "https" if tls else "http"
         self._is_floor = is_floor
-        self._environment = {**os.environ, **settings}
+        self.environment = {**os.environ, **settings}
         receiver = [sys.executable, "-m", "bench.receiver", str(self.receiver_port)]
         if tls:
             receiver.append(self._certificate())
         self.receiver = subprocess.Popen(receiver)
-        _await_port(self.receiver_port)
+        await_port(self.receiver_port)
         self.server: subprocess.Popen[bytes] = self.receiver
 
     @property
@@ -75,7 +75,7 @@ class World:
         url = self.receiver_url + path
         arguments = [str(self.folder), str(subscriptions), url, event_type]
         command = [sys.executable, "-m", "bench.prepare", *arguments]
-        subprocess.run(command, check=True, env=self._environment)
+        subprocess.run(command, check=True, env=self.environment)
 
     def start(self) -> float:
         """Start the server; answers how many seconds it took until it was ready."""
@@ -87,11 +87,11 @@ class World:
             options += ["--data-dir", str(self.folder)]
         self.server = subprocess.Popen(
             [sys.executable, "-m", *options],
-            env=self._environment,
+            env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        _await_port(self.server_port)
+        await_port(self.server_port)
         if not self._is_floor:
             self.call("GET", "/health/ready", seconds=_START_SECONDS)
         return time.monotonic() - began
@@ -186,7 +186,7 @@ class World:
     def _ask_receiver(self, path: str) -> str:
         make: Any = http.client.HTTPConnection
         if self._scheme == "https":
-            trusting = ssl.create_default_context(cafile=self._environment["SSL_CERT_FILE"])
+            trusting = ssl.create_default_context(cafile=self.environment["SSL_CERT_FILE"])
             make = functools.partial(http.client.HTTPSConnection, context=trusting)
         connection = make("127.0.0.1", self.receiver_port, timeout=60)
         connection.request("GET", path)
@@ -200,7 +200,7 @@ class World:
         trusted, certificate = self.folder / "trusted.pem", self.folder / "receiver.pem"
         authority.cert_pem.write_to_path(trusted)
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
-        self._environment["SSL_CERT_FILE"] = str(trusted)
+        self.environment["SSL_CERT_FILE"] = str(trusted)
         return str(certificate)
 
 
@@ -216,7 +216,7 @@ def lone_receiver() -> Iterator[int]:
     port = free_port()
     with subprocess.Popen([sys.executable, "-m", "bench.receiver", str(port)]) as receiver:
         try:
-            _await_port(port)
+            await_port(port)
             yield port
         finally:
             receiver.terminate()
@@ -241,7 +241,8 @@ def world(
             one.stop()
 
 
-def _await_port(port: int) -> None:
+def await_port(port: int) -> None:
+    """Wait until something listens on a port of loopback."""
     until = time.monotonic() + _START_SECONDS
     while True:
         try:

@@ -206,9 +206,7 @@ class PostgresServer(Databases):
 
     def send(self, which: signal.Signals) -> list[int]:
         """Send a signal to every process of the server, as SIGSTOP and SIGCONT; answers these."""
-        postmaster = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        children = _lines("pgrep", "-P", str(postmaster))
-        processes = [postmaster, *map(int, children)]
+        processes = self._processes()
         for process in processes:
             os.kill(process, which)
         return processes
@@ -238,6 +236,21 @@ class PostgresServer(Databases):
         assert self._watcher.stdin is not None
         self._watcher.stdin.close()
         self._watcher.wait()
+
+    def cpu_seconds(self) -> float:
+        """The CPU time of the server so far, that of all its processes, of those that ended too."""
+        postmaster = self._processes()[0]
+        ticks = 0
+        for process in self._processes():
+            with suppress(FileNotFoundError):
+                stat = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                # Of the first one also what its children have used, once they have ended.
+                ticks += sum(map(int, stat[11 : 15 if process == postmaster else 13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def _processes(self) -> list[int]:
+        postmaster = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        return [postmaster, *map(int, _lines("pgrep", "-P", str(postmaster)))]
 
     def log(self) -> str:
         """What the server has said."""

@@ -1,0 +1,78 @@
+"""On PostgreSQL: processes of every role, and what the database costs beside them."""
+
+from bench.figures import (
+    ACCEPTED,
+    CPU,
+    DELIVERED,
+    Figures,
+    Scenario,
+    seconds_between,
+)
+from bench.postgres_world import PostgresWorld, postgres_world
+from bench.scenarios.latency import steady
+from bench.scenarios.publishes import warm
+
+_EVENTS = 10_000
+_CONNECTIONS = 64
+_DATABASE_CPU = "database CPU µs/event"
+_WAL = "WAL bytes/event"
+
+
+def _flood(one: PostgresWorld, *, events: int = _EVENTS, batch: int = 1) -> Figures:
+    known = one.count_arrivals()
+    cpu, database, wal = one.cpu_seconds(), one.database_seconds(), one.wal_bytes()
+    accepted, took = one.load(events, connections=_CONNECTIONS, batch=batch)
+    arrivals = one.await_arrivals(known + events)
+    delivered = {name: at for name, at in arrivals.items() if name[0] in accepted}
+    return {
+        ACCEPTED: events / took,
+        DELIVERED: len(delivered) / seconds_between(accepted, delivered),
+        CPU: (one.cpu_seconds() - cpu) / events * 1e6,
+        _DATABASE_CPU: (one.database_seconds() - database) / events * 1e6,
+        _WAL: (one.wal_bytes() - wal) / events,
+        "server peak MiB": one.peak_memory_mib(),
+    }
+
+
+def _measured(*roles: str, events: int = _EVENTS, batch: int = 1) -> Figures:
+    with postgres_world(*roles) as one:
+        one.subscribe("bench.*", "/ok")
+        warm(one)
+        return _flood(one, events=events, batch=batch)
+
+
+def one_process() -> Figures:
+    """One process that does everything."""
+    return _measured("all")
+
+
+def api_and_worker() -> Figures:
+    """One process that answers, and one that delivers."""
+    return _measured("api", "worker")
+
+
+def two_workers() -> Figures:
+    """One process that answers, and two that deliver."""
+    return _measured("api", "worker", "worker")
+
+
+def batches() -> Figures:
+    """A hundred events in each request, to an API node beside a worker."""
+    return _measured("api", "worker", events=20_000, batch=100)
+
+
+def latency_at_500() -> Figures:
+    """At 500 events in a second, by an API node and a worker."""
+    with postgres_world("api", "worker") as one:
+        one.subscribe("bench.*", "/ok")
+        warm(one)
+        return steady(one, events=5_000)
+
+
+CLUSTER: dict[str, Scenario] = {
+    "postgres-all": Scenario(one_process, runs=3),
+    "postgres-api-worker": Scenario(api_and_worker, runs=3),
+    "postgres-api-two-workers": Scenario(two_workers, runs=3),
+    "postgres-batches": Scenario(batches, runs=3),
+    "postgres-500": Scenario(latency_at_500, runs=3),
+}
