@@ -10,6 +10,7 @@ wait for a standby then, and would call the transaction durable when it is not y
 """
 
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 import asyncpg
@@ -84,6 +85,7 @@ class PostgresConnection:
         self._loop = uvloop.new_event_loop()
         self._connection: Any = None
         self._is_begun = False
+        self._reads_alone = False
 
     @property
     def in_transaction(self) -> bool:
@@ -117,6 +119,15 @@ class PostgresConnection:
         columns = [[storable(value) for value in column] for column in zip(*rows, strict=True)]
         assert len(columns) == len(types), f"{len(types)} columns wanted, {len(columns)} given"
         return self._fetch(over_rows(before, after, types), columns)
+
+    @contextmanager
+    def reading_alone(self) -> Iterator[None]:
+        """Let statements that only read run without a transaction around each of them."""
+        self._reads_alone = True
+        try:
+            yield
+        finally:
+            self._reads_alone = False
 
     def run_script(self, sql: str, *, seconds: float | None = None) -> None:
         """Run statements in PostgreSQL's own words, without values; cancelled after `seconds`.
@@ -211,6 +222,8 @@ class PostgresConnection:
 
         if self._is_begun:
             return self._run(fetch, self._seconds)
+        if self._reads_alone and not self._address.has_pooler:
+            return self._read_alone(fetch)
         self.begin()
         try:
             rows = self._run(fetch, self._seconds)
@@ -218,6 +231,16 @@ class PostgresConnection:
         finally:
             self.rollback()
         return rows
+
+    def _read_alone(self, fetch: Callable[[Any], Coroutine[Any, Any, list[Any]]]) -> list[Any]:
+        was_connected = self.is_connected
+        try:
+            return self._run(fetch, self._seconds)
+        except StoreUnavailable:
+            # As in `begin`: it may have been lost while nobody looked.
+            if not was_connected or self.is_connected:
+                raise
+            return self._run(fetch, self._seconds)
 
     def _run(self, statement: Callable[[Any], Coroutine[Any, Any, T]], seconds: float) -> T:
         """Have the driver do something, and cut the connection if that takes longer."""

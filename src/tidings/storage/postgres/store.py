@@ -1,8 +1,9 @@
 """The whole store on PostgreSQL, which several processes share, and how it is opened."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from tidings.core.event import AcceptResult, NewEvent
@@ -15,14 +16,14 @@ from tidings.storage.faults import CommitUnknown
 from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.coordination import coordinate, coordination_connection
 from tidings.storage.postgres.copy_mark import refuse_unfinished
-from tidings.storage.postgres.following import Listening, read_arrivals, read_healths
+from tidings.storage.postgres.following import Listening, read_arrivals, read_healths, read_new_rows
 from tidings.storage.postgres.migrate import migrate
 from tidings.storage.postgres.partitions import make_partitions_ahead
 from tidings.storage.postgres.queue import PostgresQueue
 from tidings.storage.postgres.retention import PostgresRetention
 from tidings.storage.postgres.transactions import PostgresTransactions
 from tidings.storage.sealing import Sealer
-from tidings.storage.sql.access import Read, Readers, Writer
+from tidings.storage.sql.access import Read, Readers, SingleStatement, Writer
 from tidings.storage.sql.lifecycle import Lifecycle
 from tidings.storage.sql.store import SqlStore, check_key
 from tidings.storage.sql.threads import ReaderThreads, WriterThread
@@ -44,15 +45,20 @@ class PostgresReader:
 
     def run(self, read: Read[T]) -> T:
         """See `Reader`."""
-        self._db.begin(_SNAPSHOT)
-        try:
+        with self._db.reading_alone() if isinstance(read, SingleStatement) else self._snapshot():
             return read(self._db)
-        finally:
-            self._db.rollback()
 
     def close(self) -> None:
         """See `Reader`."""
         self._db.close()
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        self._db.begin(_SNAPSHOT)
+        try:
+            yield
+        finally:
+            self._db.rollback()
 
 
 class PostgresStore(PostgresQueue, PostgresRetention, SqlStore):
@@ -107,6 +113,13 @@ class PostgresStore(PostgresQueue, PostgresRetention, SqlStore):
         self, *, after_seq: int, shards: Collection[int], limit: int
     ) -> Arrivals:
         """See `ClusterStore`."""
+        found = await self.read(
+            SingleStatement(
+                lambda db: read_new_rows(db, after_seq=after_seq, shards=shards, limit=limit)
+            )
+        )
+        if found is not None:
+            return found
         return await self.read(
             lambda db: read_arrivals(db, after_seq=after_seq, shards=shards, limit=limit)
         )

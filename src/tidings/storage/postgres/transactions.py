@@ -211,6 +211,9 @@ class PostgresTransactions(Transactions):
     def _catch_up(self, version: int) -> None:
         """Take in what others have changed, so that what follows is judged by what holds."""
         tx = self._tx
+        if version != self._known_version:
+            # One may have been erased, of which nothing tells but the version.
+            tx.known_tenants.clear()
         if not self._routing_is_stale and version != self._known_version:
             changed = changed_subscriptions(tx.db, self._sealer, self._known_version)
             if changed is None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tidings.ports.store import Committed, StoreUnavailable
 from tidings.storage.sql.database import Database
@@ -17,6 +17,20 @@ from tidings.storage.sql.transaction import Transaction, Write, Written
 T = TypeVar("T")
 Read = Callable[[Database], T]
 """A read, as a function of a connection on which one snapshot is seen."""
+
+
+class SingleStatement(Generic[T]):
+    """A read of one statement, which sees one snapshot by itself."""
+
+    __slots__ = ("_read",)
+
+    def __init__(self, read: Read[T]) -> None:
+        self._read = read
+
+    def __call__(self, db: Database) -> T:
+        return self._read(db)
+
+
 Waiting = tuple[Write, asyncio.Future[Any]]
 """A write, and the future that its caller awaits."""
 

@@ -21,6 +21,7 @@ from tidings.core.refusals import NotFound
 from tidings.core.subscription import Subscription
 from tidings.ports.clock import Chance
 from tidings.ports.records import EventFilter, EventRecord, StoredBody
+from tidings.storage.sql.access import SingleStatement
 from tidings.storage.sql.audit import write_audit
 from tidings.storage.sql.base import SqlBase
 from tidings.storage.sql.database import Database, fetch_all, fetch_one, given
@@ -104,7 +105,7 @@ class SqlEvents(SqlBase):
             )
             return {seq: StoredBody(*stored) for seq, *stored in rows}
 
-        return await self.read(read)
+        return await self.read(SingleStatement(read))
 
 
 def find_event(db: Database, tenant_id: str, event_id: str) -> Event:

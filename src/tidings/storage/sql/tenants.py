@@ -17,6 +17,9 @@ from tidings.storage.sql.transaction import Transaction
 
 def note_tenant(tx: Transaction, tenant_id: str, now_ms: int) -> None:
     """Remember a tenant from the first time it is named."""
+    if tenant_id in tx.known_tenants:
+        return
+    tx.known_tenants.add(tenant_id)
     tx.db.execute(
         "INSERT INTO tenant VALUES (?,?) ON CONFLICT (tenant_id) DO NOTHING", (tenant_id, now_ms)
     )
@@ -61,6 +64,7 @@ def _erase(
     if found is None:
         raise NotFound("there is no such tenant")
     tx.has_erased = True
+    tx.known_tenants.clear()
     began = _silence(tx, rows, tenant_id, now_ms)
     left = limit - _erase_deliveries(tx, tenant_id, limit)
     if left > 0:

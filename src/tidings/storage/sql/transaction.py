@@ -58,6 +58,7 @@ class Transaction:
         "forgotten_event_types",
         "has_erased",
         "keys",
+        "known_tenants",
         "last_seq",
         "newest_event_seq",
         "recorded",
@@ -76,6 +77,8 @@ class Transaction:
         self.routing = routing
         self.backlog = backlog or Backlog(db)
         self.last_seq = last_seq
+        self.known_tenants: set[str] = set()
+        """Tenants that are on record, so that nobody has to look: some, not all."""
         self.forget()
 
     def forget(self) -> None:
@@ -257,6 +260,7 @@ class Transactions(ABC):
             raise
         except Exception as fault:  # noqa: BLE001 - it is handed to whoever asked for the write
             tx.backlog.undo()
+            tx.known_tenants.clear()
             self._routing_is_stale |= bool(tx.subscriptions)
             self._has_changed_routing |= bool(tx.subscriptions)
             if is_alone:
@@ -282,6 +286,7 @@ class Transactions(ABC):
         # What was not committed may have changed both; the numbers drawn are only skipped.
         self._routing_is_stale |= self._has_changed_routing or bool(self._tx.subscriptions)
         self._tx.backlog.forget()
+        self._tx.known_tenants.clear()
         self._roll_back()
 
     @staticmethod
