@@ -22,10 +22,10 @@ from tidings.storage.sqlite.connection import our_words
 
 T = TypeVar("T")
 _ERRORS = {
-    CommitFault.FULL: apsw.FullError("database or disk is full"),
-    CommitFault.BROKEN: apsw.IOError("disk I/O error"),
-    CommitFault.BUSY: apsw.BusyError("database is locked"),
-    CommitFault.UNKNOWN: apsw.IOError("disk I/O error"),
+    CommitFault.FULL: (apsw.FullError, "database or disk is full"),
+    CommitFault.BROKEN: (apsw.IOError, "disk I/O error"),
+    CommitFault.BUSY: (apsw.BusyError, "database is locked"),
+    CommitFault.UNKNOWN: (apsw.IOError, "disk I/O error"),
 }
 
 
@@ -105,7 +105,9 @@ class VirtualWriter(Writer):
             return
         writes = [write for write, _ in self._waiting[: limits.WRITES_WAITING_MAX]]
         if fault in _ERRORS:
-            self._database.fail_after(self._faults.statements(fault), _ERRORS[fault])
+            # Each time a new one: an exception keeps alive whatever it has passed through.
+            kind, words = _ERRORS[fault]
+            self._database.fail_after(self._faults.statements(fault), kind(words))
         try:
             outcomes = self._transactions.run(writes)
         except Exception as bug:  # noqa: BLE001 - as the thread does

@@ -116,6 +116,8 @@ class World:
             self.journal.fail(BrokenPromise("time passes", str(fault)))
         finally:
             self.timeline.bury()
+            # Its function that witnesses would keep this world alive for ever.
+            self.database.close()
 
     def _begin(self) -> None:
         self._begin_life()
