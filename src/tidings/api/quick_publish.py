@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from tidings.api.answers import NOSNIFF, Headers, Response
+from tidings.api.answers import Headers, Response
 from tidings.api.authentication import foreign_part
 from tidings.api.call import Call
-from tidings.api.dispatch import Operation
+from tidings.api.dispatch import Operation, response_to
 from tidings.api.problems import ForeignOrigin, Problems
 from tidings.api.publishing import accepted_answer, publication_of
 from tidings.core.event import Accepted
@@ -38,6 +38,7 @@ class QuickPublish:
     def begin(self, headers: Mapping[bytes, bytes], body: bytes, tell: Tell) -> None:
         """Publish what stands in a body that is whole."""
         operation = self._operation
+        assert operation.reader is not None
         try:
             if self._is_dev:
                 why = foreign_part(headers.get(b"host", b""), headers.get(b"origin"))
@@ -50,14 +51,17 @@ class QuickPublish:
             publication = publication_of(event, principal, call.idempotency_key, call.hops)
             self._publisher.begin(publication, partial(self._published, call, tell))
         except Exception as fault:  # noqa: BLE001 - told apart there
-            _tell(self._problems.response_to(fault, URL.decode()), tell)
+            self._refuse(fault, tell)
 
     def _published(self, call: Call, tell: Tell, result: Accepted | Exception) -> None:
         if isinstance(result, Exception):
-            _tell(self._problems.response_to(result, URL.decode()), tell)
+            self._refuse(result, tell)
         else:
             _tell(Response.of(STATUS, accepted_answer(call, result)), tell)
 
+    def _refuse(self, fault: Exception, tell: Tell) -> None:
+        _tell(response_to(fault, self._problems, URL.decode()), tell)
+
 
 def _tell(response: Response, tell: Tell) -> None:
-    tell(response.status, response.wire_headers(), response.body)
+    tell(response.status, response.wire_headers, response.body)
