@@ -8,9 +8,10 @@ from bench.scenarios.content import CONTENT
 from bench.scenarios.growth import GROWTH
 from bench.scenarios.incident import INCIDENT
 from bench.scenarios.latency import LATENCY
+from bench.scenarios.lists import LISTS
 from bench.scenarios.neighbours import NEIGHBOURS
 from bench.scenarios.publishes import PUBLISHES
 
 SCENARIOS: Mapping[str, Scenario] = (
-    PUBLISHES | LATENCY | NEIGHBOURS | INCIDENT | GROWTH | CONTENT | CLUSTER
+    PUBLISHES | LATENCY | NEIGHBOURS | INCIDENT | GROWTH | LISTS | CONTENT | CLUSTER
 )

@@ -23,7 +23,9 @@ INSTEAD = {
 }
 # What a library calls by a name of its choosing.
 # the parser of HTTP, and uvicorn's protocol
-CALLBACKS = frozenset({"on_message_begin", "on_message_complete", "_start_asgi_task"})
+CALLBACKS = frozenset(
+    {"message_event", "on_message_begin", "on_message_complete", "_start_asgi_task"}
+)
 # In the rules and the verbs, nothing handles: something is decided, published, recorded.
 INSTEAD_IN_THE_DOMAIN = {"handler": "the verb that it stands for"}
 DOMAIN = ("core", "ports", "operations", "engine")

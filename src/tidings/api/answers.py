@@ -60,11 +60,16 @@ class Response(msgspec.Struct, frozen=True, gc=False):
         body = b"" if status == _NO_CONTENT else encode(content)
         return cls(status, body, _JSON, answer.headers)
 
+    @property
+    def wire_headers(self) -> Headers:
+        """All headers but those that our server adds by itself."""
+        if self.status == _NO_CONTENT:
+            return (NOSNIFF, *self.headers)
+        length = (b"content-length", b"%d" % len(self.body))
+        return (NOSNIFF, *self.headers, (b"content-type", self.media_type), length)
+
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        headers = [NOSNIFF, *self.headers]
-        if self.status != _NO_CONTENT:
-            headers.append((b"content-type", self.media_type))
-            headers.append((b"content-length", b"%d" % len(self.body)))
+        headers = self.wire_headers
         answer: Any = (scope.get("extensions") or {}).get(WHOLE)
         if answer is not None and answer(self.status, headers, self.body):
             return

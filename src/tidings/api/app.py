@@ -10,6 +10,7 @@ from starlette.routing import Route as PathRoute
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from tidings.api import quick_publish
 from tidings.api.answers import Response
 from tidings.api.authentication import Authenticator, LoopbackOnly
 from tidings.api.bodies import JSON, MERGE_PATCH, BodyReader
@@ -17,6 +18,7 @@ from tidings.api.dispatch import Operation, Resource
 from tidings.api.documentation import Documentation
 from tidings.api.problems import MethodNotAllowed, Problems
 from tidings.api.publishing import event_reader, events_reader
+from tidings.api.quick_publish import QuickPublish
 from tidings.api.route import Route
 from tidings.api.routes import ROUTES
 from tidings.api.services import ApiSettings, Services
@@ -25,7 +27,7 @@ from tidings.core import limits, strict_json
 from tidings.core.refusals import NotFound
 
 
-def create_app(services: Services, routes: Sequence[Route] = ROUTES) -> ASGIApp:
+def create_app(services: Services, routes: Sequence[Route] = ROUTES) -> "App":
     """The application that answers with these services, at all routes or some."""
     settings = services.settings
     problems = Problems(settings.public_url)
@@ -38,6 +40,10 @@ def create_app(services: Services, routes: Sequence[Route] = ROUTES) -> ASGIApp:
         )
         paths.setdefault(route.path, {})[route.method] = operation
     resources = {path: Resource(one, problems) for path, one in paths.items()}
+    publishing = paths.get(quick_publish.URL.decode(), {}).get(quick_publish.METHOD.decode())
+    quick = None
+    if publishing is not None:
+        quick = QuickPublish(publishing, problems, is_dev=settings.is_dev)
     router = Starlette(
         routes=[
             PathRoute(path, resource, methods=resource.methods)
@@ -47,8 +53,21 @@ def create_app(services: Services, routes: Sequence[Route] = ROUTES) -> ASGIApp:
     )
     # A redirect would be no problem+json, and would be built from the Host header.
     router.router.redirect_slashes = False
-    app = _Entrance(resources, router)
-    return LoopbackOnly(app, problems) if settings.is_dev else app
+    app: ASGIApp = _Entrance(resources, router)
+    if settings.is_dev:
+        app = LoopbackOnly(app, problems)
+    return App(app, quick)
+
+
+class App:
+    """The application; besides, what our own server may call without ASGI."""
+
+    def __init__(self, app: ASGIApp, quick: QuickPublish | None) -> None:
+        self._app = app
+        self.quick = quick
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
 
 
 class _Entrance:

@@ -64,6 +64,15 @@ class BodyReader(Generic[T]):
             return self._decode(b"{}")
         is_declared = self._check_media_type(headers)
         body = await self._read_bytes(headers, receive, is_whole=is_whole)
+        return self._decoded(body, is_declared=is_declared)
+
+    def read_whole(self, headers: Mapping[bytes, bytes], body: bytes) -> T:
+        """The same for a body that is here already, of a kind that may not be left out."""
+        is_declared = self._check_media_type(headers)
+        self.check_size(len(body))
+        return self._decoded(body, is_declared=is_declared)
+
+    def _decoded(self, body: bytes, *, is_declared: bool) -> T:
         if not body:
             if self._may_be_left_out:
                 return self._decode(b"{}")

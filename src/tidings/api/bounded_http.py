@@ -9,7 +9,7 @@ each of which wakes the client, and looks at every header anew.
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from uvicorn._types import ASGI3Application
@@ -22,7 +22,9 @@ from uvicorn.protocols.http.httptools_impl import (
 from tidings.api.answers import WHOLE, Headers, encode
 from tidings.api.bodies import IS_WHOLE
 from tidings.api.event_stream import ABORT
+from tidings.api.exchange import Exchange
 from tidings.api.problems import MEDIA_TYPE, HeadTooLarge, HttpFault, MalformedRequest
+from tidings.api.quick_publish import QuickPublish
 from tidings.api.upgrades import framing_of, parser_of_rest
 from tidings.api.wire.problems import Problem
 from tidings.core import limits
@@ -64,6 +66,11 @@ class BoundedHttp(HttpToolsProtocol):
         self._body_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
         self._hidden_framing: Sequence[tuple[bytes, bytes]] = ()
+        self._quick: QuickPublish | None = getattr(self.app, "quick", None)
+        self._arriving: Exchange | None = None
+        self._arrived: Exchange | None = None
+        self._idle_since: float | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first head."""
@@ -76,15 +83,18 @@ class BoundedHttp(HttpToolsProtocol):
         self._expect_head()
 
     def on_message_begin(self) -> None:
-        """Begin with a request, and let whoever answers it cut the connection."""
-        super().on_message_begin()
-        cast("dict[str, Any]", self.scope)["extensions"] = self._extensions
+        """Begin with a request."""
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timers, and tell whoever is still answering."""
         self._head_arrived()
         self._body_arrived()
         self._reader_goes_on()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         if self._answered is not None:
             # uvicorn tells only the request that came last, which may wait behind this one.
             self._answered.disconnected = True
@@ -101,6 +111,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._has_body_come = False
         self._data = data
         super().data_received(data)
+        self._go_on_quickly()
         if not self._is_in_head and not self.transport.is_closing():
             self._framing_bytes = 0 if self._has_body_come else self._framing_bytes + len(data)
             if self._framing_bytes > limits.REQUEST_HEAD_BYTES_MAX:
@@ -117,33 +128,98 @@ class BoundedHttp(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a header. A trailer is dropped: nobody looks at it, and there may be many."""
         if self._is_in_head:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of a body."""
         self._has_body_come = True
-        super().on_body(body)
+        if self._arriving is None:
+            super().on_body(body)
+        else:
+            self._arriving.body += body
 
     def on_headers_complete(self) -> None:
         """Judge a head that is whole. What is raised here, the parser reports as a bad request."""
         self._head_arrived()
         self._is_in_head = False
         self._framing_bytes = 0
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
         if len(self.headers) > limits.REQUEST_HEADERS_MAX or size > limits.REQUEST_HEAD_BYTES_MAX:
             self._fault = HeadTooLarge("a request has at most 100 headers, 64 KiB in all")
             raise self._fault
-        self._check_framing()
+        given = dict(self.headers)
+        self._check_framing(given)
+        if self._is_quick(given):
+            self._begin_exchange(given)
+            return
         if len(self.pipeline) >= limits.REQUESTS_WAITING_MAX:
             self._fault = MalformedRequest("more requests were sent than may wait for their turn")
             raise self._fault
         if self.parser.should_upgrade():
             self._hidden_framing = framing_of(self.headers)
+        self._begin_cycle()
+
+    def _begin_cycle(self) -> None:
+        """Hand a request to the application, and let it cut the connection."""
+        url, headers, is_expecting = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = url, headers, is_expecting
+        scope = cast("dict[str, Any]", self.scope)
+        scope["headers"], scope["extensions"] = headers, self._extensions
         super().on_headers_complete()
 
-    def _check_framing(self) -> None:
+    def _is_quick(self, given: Mapping[bytes, bytes]) -> bool:
+        """Whether a request can be answered without the application, once it is whole."""
+        parser = self.parser
+        return (
+            self._quick is not None
+            and self._quick.takes(parser.get_method(), self.url)
+            and (self._answered is None or self._answered.response_complete)
+            and not self.expect_100_continue
+            and b"transfer-encoding" not in given
+            and not parser.should_upgrade()
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+        )
+
+    def _begin_exchange(self, given: Mapping[bytes, bytes]) -> None:
+        defaults, on_response = self.server_state.default_headers, self.on_response_complete
+        exchange = Exchange(given, defaults, self.flow, on_response, self._answer_quickly)
+        self._arriving = exchange
+        self.cycle = self._answered = cast("RequestResponseCycle", exchange)
+
+    def _go_on_quickly(self) -> None:
+        """Begin with a quick request that is whole; one that is not takes the usual way."""
+        if self._arrived is not None:
+            exchange, self._arrived = self._arrived, None
+            assert self._quick is not None
+            self._quick.begin(exchange.given, exchange.body, exchange.tell)
+        elif self._arriving is not None:
+            body, self._arriving = self._arriving.body, None
+            if not self.transport.is_closing():
+                self.cycle = None  # type: ignore[assignment] # as before the first request
+                self._begin_cycle()
+                if body:
+                    super().on_body(body)
+
+    def _answer_quickly(self, status: int, headers: Headers, body: bytes) -> None:
+        """Write the answer to a quick request as soon as the client takes it."""
+        if not self._answer(status, headers, body) and self.flow.write_paused:
+            later = self.loop.create_task(self._answer_later(status, headers, body))
+            later.add_done_callback(self.tasks.discard)
+            self.tasks.add(later)
+
+    async def _answer_later(self, status: int, headers: Headers, body: bytes) -> None:
+        await self.flow.drain()
+        self._answer_quickly(status, headers, body)
+
+    def _check_framing(self, given: Mapping[bytes, bytes]) -> None:
         """Refuse what is not the same request to every reader."""
-        given = dict(self.headers)
         if len(given) != len(self.headers):
             names = [name for name, _ in self.headers]
             if any(name in _GIVEN_ONCE and names.count(name) > 1 for name in given):
@@ -157,7 +233,11 @@ class BoundedHttp(HttpToolsProtocol):
         """Begin to wait for the next head, which need not come."""
         if self._hidden_framing:
             return  # The body was left out, and is still to come.
-        super().on_message_complete()
+        if self._arriving is None:
+            super().on_message_complete()
+        else:
+            self._arriving.more_body = False
+            self._arrived, self._arriving = self._arriving, None
         self._body_arrived()
         if self.cycle.response_complete and self._head_timer is None:
             # uvicorn has set its clock for idle connections before these last bytes came.
@@ -168,7 +248,14 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Begin with the next request, and wait for the end of this one, but not for ever."""
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._wait_idly()
         if not self._is_in_head and self._body_timer is None and not self.transport.is_closing():
             # The rest of a body that nobody wants is read away, so that the answer can be read.
             self._body_timer = self.loop.call_later(
@@ -199,6 +286,25 @@ class BoundedHttp(HttpToolsProtocol):
             self.parser = parser_of_rest(self, framing)
         if rest:
             self.data_received(rest)
+
+    def _wait_idly(self) -> None:
+        """Close the connection if nothing comes for a while: by one timer, set once in a while."""
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._look_for_idling)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def _look_for_idling(self) -> None:
+        self._idle_timer = None
+        if self._idle_since is None or self.transport.is_closing():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._look_for_idling)
+        else:
+            self.timeout_keep_alive_handler()
 
     def _is_whole(self) -> bool:
         """Whether the body of the request that is being answered has arrived."""

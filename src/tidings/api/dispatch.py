@@ -26,7 +26,7 @@ from tidings.api.route import Route
 from tidings.api.services import Services
 from tidings.core import limits
 from tidings.core.refusals import Refusal, Unavailable, ValidationFailed
-from tidings.operations.access import EVERYBODY
+from tidings.operations.access import EVERYBODY, Principal
 from tidings.ports.store import StoreUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -44,11 +44,11 @@ class Operation:
         authenticator: Authenticator,
         reader: BodyReader[Any] | None,
     ) -> None:
+        self.services = services
+        self.documentation = documentation
+        self.reader = reader
         self._route = route
-        self._services = services
-        self._documentation = documentation
         self._authenticator = authenticator
-        self._reader = reader
         self._wants_query = "query" in route.parameters
 
     async def run(self, scope: Scope, receive: Receive) -> ASGIApp:
@@ -56,29 +56,35 @@ class Operation:
         route = self._route
         headers: dict[bytes, bytes] = dict(scope["headers"])
         query_string: bytes = scope["query_string"]
-        principal = EVERYBODY
-        if route.scope is not None and not (route.is_signable and _is_signed(query_string)):
-            principal = self._authenticator.principal(headers)
-            principal.require(route.scope)
-            accept = headers.get(b"accept", _ANYTHING)
-            if accept != _ANYTHING and route.gives_json and not takes_json(accept):
-                raise NotAcceptable("this is answered as application/json")
+        principal = self.admitted(headers, query_string)
         given: dict[str, Any] = {}
         if self._wants_query or query_string:
             query = decoded_query(query_string, route.query_type)
             if self._wants_query:
                 given["query"] = query
-        if self._reader is not None:
+        if self.reader is not None:
             is_whole: Any = (scope.get("extensions") or {}).get(IS_WHOLE)
-            given["body"] = await self._reader.read(
+            given["body"] = await self.reader.read(
                 headers, receive, is_whole=is_whole is not None and is_whole()
             )
         path_text = next(iter(scope["path_params"].values()), "")
-        call = Call(self._services, self._documentation, principal, headers, path_text)
+        call = Call(self.services, self.documentation, principal, headers, path_text)
         answer = await route.endpoint(call, **given)
         if isinstance(answer.content, EventStream):
             return answer.content
         return Response.of(route.status, answer)
+
+    def admitted(self, headers: Mapping[bytes, bytes], query_string: bytes) -> Principal:
+        """Who asks, if they may; raises if they may not, or would not take the answer."""
+        route = self._route
+        if route.scope is None or (route.is_signable and _is_signed(query_string)):
+            return EVERYBODY
+        principal = self._authenticator.principal(headers)
+        principal.require(route.scope)
+        accept = headers.get(b"accept", _ANYTHING)
+        if accept != _ANYTHING and route.gives_json and not takes_json(accept):
+            raise NotAcceptable("this is answered as application/json")
+        return principal
 
 
 def _is_signed(query_string: bytes) -> bool:
@@ -114,20 +120,25 @@ class Resource:
     async def _respond(self, scope: Scope, receive: Receive) -> ASGIApp:
         try:
             return await self._operations[scope["method"]].run(scope, receive)
-        except Refusal as refusal:
-            return self._problems.answer(refusal)
-        except HttpFault as fault:
-            return self._problems.fault(fault)
-        except StoreUnavailable:
-            _LOG.warning("the store is unavailable", exc_info=True)
-            return self._problems.answer(Unavailable("the database cannot be used at the moment"))
         except ClientDisconnect:
             raise
-        except Exception:  # noqa: BLE001 - a bug is answered too, and logged with its trace
-            _LOG.exception("a request failed", extra={"path": scope["path"]})
-            return self._problems.fault(
-                InternalError("something went wrong on our side; the log of the server tells what")
-            )
+        except Exception as fault:  # noqa: BLE001 - a bug is answered too
+            return response_to(fault, self._problems, scope["path"])
+
+
+def response_to(fault: Exception, problems: Problems, path: str) -> Response:
+    """The answer to a request that came to nothing. A bug is logged with its trace."""
+    if isinstance(fault, Refusal):
+        return problems.answer(fault)
+    if isinstance(fault, HttpFault):
+        return problems.fault(fault)
+    if isinstance(fault, StoreUnavailable):
+        _LOG.warning("the store is unavailable", exc_info=fault)
+        return problems.answer(Unavailable("the database cannot be used at the moment"))
+    _LOG.error("a request failed", exc_info=fault, extra={"path": path})
+    return problems.fault(
+        InternalError("something went wrong on our side; the log of the server tells what")
+    )
 
 
 def decoded_query(query_string: bytes, kind: type[msgspec.Struct]) -> msgspec.Struct:

@@ -56,6 +56,11 @@ async def publish(call: Call, body: PublishEventRequest) -> Answer[AcceptedEvent
     (outcome,) = await call.services.publisher.publish([publication])
     if isinstance(outcome, Refusal):
         raise outcome
+    return accepted_answer(call, outcome)
+
+
+def accepted_answer(call: Call, outcome: Accepted) -> Answer[AcceptedEvent]:
+    """What a publisher is told of an event that is stored for good."""
     location = call.location(f"/events/{outcome.event_id}")
     headers = (location, _REPEATED) if outcome.is_repeat else (location,)
     return Answer(accepted_event(outcome), headers)

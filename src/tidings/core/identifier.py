@@ -9,6 +9,7 @@ index on time; it never goes back even if the clock does.
 """
 
 import re
+from functools import lru_cache
 from typing import Final, Literal
 
 Kind = Literal["sub", "evt", "dlv", "att", "key", "rpl"]
@@ -27,14 +28,24 @@ PUBLIC_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 def encoded_id(kind: Kind, at_ms: int, random_bytes: bytes) -> str:
     """The id of this kind for a moment and 10 random bytes."""
-    number = (at_ms << _RANDOM_BITS) | int.from_bytes(random_bytes)
+    number = int.from_bytes(random_bytes)
+    pairs = _PAIRS
+    high, low = number >> 40, number & 0xFFFFFFFFFF
+    return (
+        f"{_beginning(kind, at_ms)}"
+        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}{pairs[high >> 10 & 1023]}"
+        f"{pairs[high & 1023]}{pairs[low >> 30]}{pairs[low >> 20 & 1023]}"
+        f"{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+    )
+
+
+@lru_cache(maxsize=256)
+def _beginning(kind: Kind, at_ms: int) -> str:
+    """What the ids of a kind begin with that are made in the same millisecond; often many."""
     pairs = _PAIRS
     return (
-        f"{kind}_{pairs[number >> 120]}{pairs[number >> 110 & 1023]}{pairs[number >> 100 & 1023]}"
-        f"{pairs[number >> 90 & 1023]}{pairs[number >> 80 & 1023]}{pairs[number >> 70 & 1023]}"
-        f"{pairs[number >> 60 & 1023]}{pairs[number >> 50 & 1023]}{pairs[number >> 40 & 1023]}"
-        f"{pairs[number >> 30 & 1023]}{pairs[number >> 20 & 1023]}{pairs[number >> 10 & 1023]}"
-        f"{pairs[number & 1023]}"
+        f"{kind}_{pairs[at_ms >> 40]}{pairs[at_ms >> 30 & 1023]}{pairs[at_ms >> 20 & 1023]}"
+        f"{pairs[at_ms >> 10 & 1023]}{pairs[at_ms & 1023]}"
     )
 
 

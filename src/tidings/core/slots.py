@@ -40,21 +40,22 @@ class Flight(msgspec.Struct, gc=False):
 class Crowd:
     """Flights that share a bound, counted by their speed."""
 
-    __slots__ = ("_bound", "_by_speed")
+    __slots__ = ("_bound", "_by_speed", "_count")
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._by_speed = [0] * len(Speed)
+        self._count = 0
 
     def __len__(self) -> int:
-        return sum(self._by_speed)
+        return self._count
 
     def free_for(self, speed: Speed) -> int:
         """How many more of this speed may go."""
-        free = self._bound - len(self)
+        free = self._bound - self._count
         if speed is Speed.FAST:
             return free
-        not_fast = len(self) - self._by_speed[Speed.FAST]
+        not_fast = self._count - self._by_speed[Speed.FAST]
         free = min(free, max(1, int(self._bound * _NOT_FAST_SHARE)) - not_fast)
         if speed is Speed.UNKNOWN:
             return free
@@ -66,6 +67,7 @@ class Crowd:
     def count(self, speed: Speed, change: int) -> None:
         """Count some more of this speed, or fewer."""
         self._by_speed[speed] += change
+        self._count += change
 
 
 class Slots:

@@ -8,8 +8,9 @@ idle one commits at once.
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -45,6 +46,7 @@ _NOT_STORED = "the event could not be stored; repeat it with the same id"
 _NOT_VALID = "the event is not valid"
 _NO_FIT = "the data do not fit the schema of this event type"
 _TOO_FAR_AHEAD: Final = Fault("/occurredAt", "it lies more than a year ahead")
+_NO_FAULTS: Final[list[tuple[Fault, ...]]] = [()]
 _UNKNOWN: Final = Unavailable(_NOT_STORED)
 """Stands for a result until it is there."""
 
@@ -82,20 +84,17 @@ NO_QUOTAS: Final = PublishQuotas()
 
 
 class _Results(msgspec.Struct):
-    """What became of the events of one call; `are_whole` is done when all are known.
+    """What became of the events of one call; `on_whole` is called when all are known."""
 
-    One future a call and not one an event: a future costs more than all else that is done here.
-    """
-
-    are_whole: asyncio.Future[None]
+    on_whole: Callable[[list[AcceptResult | Exception]], None]
     found: list[AcceptResult | Exception]
     missing: int
 
     def put(self, place: int, result: AcceptResult | Exception) -> None:
         self.found[place] = result
         self.missing -= 1
-        if not self.missing and not self.are_whole.done():
-            self.are_whole.set_result(None)
+        if not self.missing:
+            self.on_whole(self.found)
 
 
 class _Waiting(msgspec.Struct, gc=False):
@@ -144,27 +143,68 @@ class Publisher:
         self._admit(publications)
         if not publications:
             return []
+        are_whole: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        found = self._enqueue(publications, faults, partial(_done, are_whole))
+        await are_whole
+        if all(isinstance(result, Unavailable) for result in found):
+            raise Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
+        return [
+            self._answer(publication, result)
+            for publication, result in zip(publications, found, strict=True)
+        ]
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether data are checked by schemas, which may take a while."""
+        return self._catalogue is not None and self._catalogue.is_checking
+
+    def begin(
+        self, publication: Publication, on_result: Callable[[Accepted | Exception], None]
+    ) -> None:
+        """The same for one event where `is_checking` is not so, without a future or a task.
+
+        `on_result` is called once it is durable, or with what `publish` would answer or raise
+        instead; it must not raise. Raises `Unavailable`.
+        """
+        assert not self.is_checking
+        self._admit((publication,))
+        self._enqueue((publication,), _NO_FAULTS, partial(self._tell, publication, on_result))
+
+    def _tell(
+        self,
+        publication: Publication,
+        on_result: Callable[[Accepted | Exception], None],
+        found: list[AcceptResult | Exception],
+    ) -> None:
+        (result,) = found
+        if isinstance(result, Unavailable):
+            on_result(Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS))
+        elif isinstance(result, Accepted | Exception):
+            on_result(result)
+        else:
+            on_result(self._answer(publication, result))
+
+    def _enqueue(
+        self,
+        publications: Sequence[Publication],
+        faults: Sequence[tuple[Fault, ...]],
+        on_whole: Callable[[list[AcceptResult | Exception]], None],
+    ) -> list[AcceptResult | Exception]:
+        """Let events wait for the next commit; answers the list that their results will be in."""
         now_ms = self._clock.now_ms()
-        results = _Results(
-            asyncio.get_running_loop().create_future(), [_UNKNOWN] * len(publications), len(faults)
-        )
-        latest = format_timestamp(now_ms + limits.OCCURRED_AHEAD_MS_MAX)
+        results = _Results(on_whole, [_UNKNOWN] * len(publications), len(publications))
         for place, publication in enumerate(publications):
             unfitting = faults[place]
-            # Both are normalised, and so in the order of time.
-            if publication.occurred_at is not None and publication.occurred_at > latest:
-                unfitting = (_TOO_FAR_AHEAD, *unfitting)
+            if publication.occurred_at is not None:
+                latest = format_timestamp(now_ms + limits.OCCURRED_AHEAD_MS_MAX)
+                # Both are normalised, and so in the order of time.
+                if publication.occurred_at > latest:
+                    unfitting = (_TOO_FAR_AHEAD, *unfitting)
             event = self._new_event(publication, now_ms, unfitting)
             self._waiting.append(_Waiting(event, results, place))
             self._waiting_bytes += len(event.body)
         self._awake.set()
-        await results.are_whole
-        if all(isinstance(result, Unavailable) for result in results.found):
-            raise Unavailable(_NOT_STORED, retry_after_seconds=_RETRY_AFTER_SECONDS)
-        return [
-            self._answer(publication, result)
-            for publication, result in zip(publications, results.found, strict=True)
-        ]
+        return results.found
 
     async def run(self) -> None:
         """Commit what waits, until `close`."""
@@ -208,7 +248,7 @@ class Publisher:
 
     async def _faults(self, publications: Sequence[Publication]) -> list[tuple[Fault, ...]]:
         if self._catalogue is None or not self._catalogue.is_checking:
-            return [()] * len(publications)
+            return _NO_FAULTS * len(publications)
         return await self._catalogue.faults(
             [(one.tenant_id, one.event_type, one.data) for one in publications]
         )
@@ -314,6 +354,11 @@ class Publisher:
             detail = _NOT_VALID if is_early else _NO_FIT
             return ValidationFailed(detail, faults=result.faults)
         return _conflict(publication, result)
+
+
+def _done(are_whole: "asyncio.Future[None]", _found: list[AcceptResult | Exception]) -> None:
+    if not are_whole.done():
+        are_whole.set_result(None)
 
 
 def _over_quota(result: OverQuota, quotas: PublishQuotas) -> QuotaExceeded:
