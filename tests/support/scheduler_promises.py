@@ -59,6 +59,10 @@ class SchedulerPromises:
         for times in self._rate_sent.values():
             times[:] = [one_ms - by_ms for one_ms in times]
 
+    def begun(self, subscription_id: str) -> None:
+        """It is ours again; others may have sent in between, and its rate begins anew."""
+        self._rate_sent.pop(subscription_id, None)
+
     # What it does.
 
     def sent(

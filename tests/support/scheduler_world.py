@@ -272,7 +272,7 @@ class SchedulerWorld:
         self.untold.append(lambda: self.scheduler.arrived(rows, self.now_ms))
 
     def _record(self, delivery: Delivery, ending: Ending | None) -> None:
-        applied, next_in_lane = self.table.record(delivery, ending)
+        applied, next_in_lane = self._applied(delivery, ending)
         has_ended = ending is not None or not applied
 
         def tell() -> None:
@@ -282,6 +282,11 @@ class SchedulerWorld:
             )
 
         self.untold.append(tell)
+
+    def _applied(
+        self, delivery: Delivery, ending: Ending | None
+    ) -> tuple[bool, Delivery | None]:
+        return self.table.record(delivery, ending)
 
     def _settle(self, subscription_id: str) -> None:
         turn = _SETTLING.get(self.table.subscriptions[subscription_id].status)

@@ -131,8 +131,9 @@ class Endpoint:
             self.rate = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
             self.departures = RateLimit(per_second, now_ms=now_ms, starts_empty=starts_empty)
 
-    def clock_put_back(self, now_ms: int) -> None:
+    def clock_put_back(self, by_ms: int, now_ms: int) -> None:
         """Do not wait for the clock to come back to where it was."""
+        self.silent_until_ms = max(0, self.silent_until_ms - by_ms)
         self.concurrency.clock_put_back(now_ms)
         for rate in (self.rate, self.departures):
             if rate is not None:

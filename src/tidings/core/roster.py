@@ -100,6 +100,15 @@ class Roster:
                 return None
         return self.endpoint(subscription_id, now_ms)
 
+    def clock_put_back(self, by_ms: int, now_ms: int) -> None:
+        """Do not wait for the clock to come back to where it was."""
+        self.began_ms = min(self.began_ms, now_ms)
+        tenures = self.tenures or {}
+        for shard, tenure in tenures.items():
+            began_ms = min(tenure.began_ms, now_ms)
+            silent_until_ms = max(0, tenure.silent_until_ms - by_ms)
+            tenures[shard] = Tenure(began_ms, silent_until_ms, tenure.reading)
+
     def is_new(self, delivery: Delivery) -> bool:
         """Whether a row that was read is neither in memory nor ended meanwhile."""
         return delivery.seq not in self.known and not self.finished.is_stale(delivery)

@@ -142,11 +142,13 @@ class Slots:
             del self._hosts[flight.host]
         return flight
 
-    def clock_put_back(self, now_ms: int) -> None:
+    def clock_put_back(self, by_ms: int, now_ms: int) -> None:
         """Count the time that requests take from now on."""
         self._hanging_checked_at_ms = min(self._hanging_checked_at_ms, now_ms)
         for flight in self.flights.values():
             flight.started_at_ms = min(flight.started_at_ms, now_ms)
+            if flight.deadline_ms is not None:
+                flight.deadline_ms -= by_ms
 
     def mark_hanging(self, now_ms: int) -> list[Endpoint]:
         """Count as slow what has been left unanswered for too long, and the endpoints that did it.

@@ -30,14 +30,14 @@ class Turns:
 
         What is promised by the wall clock, such as due times and rests, stays where it is.
         """
-        was_put_back = now_ms < self._latest_ms
+        back_by_ms = self._latest_ms - now_ms
         self._latest_ms = now_ms
-        if not was_put_back:
+        if back_by_ms <= 0:
             return
-        self._roster.began_ms = min(self._roster.began_ms, now_ms)
-        self._slots.clock_put_back(now_ms)
+        self._roster.clock_put_back(back_by_ms, now_ms)
+        self._slots.clock_put_back(back_by_ms, now_ms)
         for endpoint in self._roster.endpoints.values():
-            endpoint.clock_put_back(now_ms)
+            endpoint.clock_put_back(back_by_ms, now_ms)
             self.wake_at(endpoint, 0)
 
     def consider(self, endpoint: Endpoint, now_ms: int) -> None:
