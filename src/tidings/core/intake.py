@@ -81,9 +81,9 @@ class Intake:
         is_told = self._roster.known.get(delivery.seq) == delivery
         if is_told or self._slots.is_under_way(delivery):
             return
-        if not self._roster.finished.is_stale(delivery):
+        # Behind a head that is under way, or whose end is not known here, it is parked.
+        if not self._roster.finished.is_stale(delivery) and endpoint.lanes.admits(delivery):
             self._roster.known[delivery.seq] = delivery
-            endpoint.lanes.admits(delivery)
             self._turns.add_manual(endpoint, delivery)
 
     def _take_new(self, endpoint: Endpoint, delivery: Delivery) -> None:
