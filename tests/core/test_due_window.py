@@ -71,3 +71,23 @@ def test_a_read_that_failed_is_asked_for_again() -> None:
     assert window.next_read(NOW_MS, FinishedRows()) is not None
     window.read_failed()
     assert window.next_read(NOW_MS, FinishedRows()) is not None
+
+
+def test_where_shards_have_owners_only_ours_are_read_and_of_none_nothing_is() -> None:
+    window = DueWindow()
+    window.follow(())
+    assert window.next_read(NOW_MS, FinishedRows()) is None
+    assert window.next_wake_ms() == inf
+    window.follow({9, 2})
+    asked = window.next_read(NOW_MS, FinishedRows())
+    assert asked is not None
+    assert asked.shards == (2, 9)
+
+
+def test_rows_of_subscriptions_that_are_not_ours_any_more_can_be_dropped() -> None:
+    window = DueWindow()
+    for seq in (3, 1, 2):
+        window.push(row(seq, NOW_MS + seq))
+    assert [one.seq for one in window.drop({"sub_2"})] == []
+    assert sorted(one.seq for one in window.drop({"sub_1"})) == [1, 2, 3]
+    assert len(window) == 0

@@ -4,7 +4,6 @@ As in `test_scheduler_machine` the bounds are small, every request that goes out
 the end everything must have been sent. Few rules do much each, so that a short course gets far.
 """
 
-import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
@@ -44,11 +43,11 @@ class SharedMachine(RuleBasedStateMachine):
             world.publish(name, count, ordering_key=key)
         self._read(reads)
 
-    @rule(where=anywhere, answer=answers, follows=few, reads=few, records=few, tells=few)
+    @rule(where=anywhere, answer=answers, follows=few, reads=few, records=st.tuples(few, few))
     def answer(
-        self, where: int, answer: Answer, follows: int, reads: int, records: int, tells: int
+        self, where: int, answer: Answer, follows: int, reads: int, records: tuple[int, int]
     ) -> None:
-        """Rows may follow, and be told of, before the result is recorded."""
+        """Rows may follow, and be told of, before the result is recorded, and told."""
         world = self.world
         world.step()
         if world.in_flight:
@@ -57,8 +56,8 @@ class SharedMachine(RuleBasedStateMachine):
             if follows and world.table.subscriptions[row.subscription_id].takes_events:
                 world.publish(row.subscription_id, follows, ordering_key=row.ordering_key)
         self._read(reads)
-        world.record(records)
-        world.tell(tells)
+        world.record(records[0])
+        world.tell(records[1])
 
     @rule(wheres=st.lists(anywhere, min_size=1, max_size=4))
     def carry_out(self, wheres: list[int]) -> None:
@@ -108,10 +107,12 @@ class SharedMachine(RuleBasedStateMachine):
         rows = [row for row in world.table.rows.values() if not is_retry or self._may_retry(row)]
         if rows:
             row = _pick(rows, where)
-            if not is_retry:
-                (world.end if is_here else lambda some: world.end_elsewhere(some))([row])
-            else:
+            if is_retry:
                 (world.retry_here if is_here else world.retry)(row.seq)
+            elif is_here:
+                world.end([row])
+            else:
+                world.end_elsewhere([row])
         self._read(reads)
 
     @rule(name=names, change=st.sampled_from((Change.PAUSE, Change.DISABLE, Change.RESUME)))

@@ -283,9 +283,7 @@ class SchedulerWorld:
 
         self.untold.append(tell)
 
-    def _applied(
-        self, delivery: Delivery, ending: Ending | None
-    ) -> tuple[bool, Delivery | None]:
+    def _applied(self, delivery: Delivery, ending: Ending | None) -> tuple[bool, Delivery | None]:
         return self.table.record(delivery, ending)
 
     def _settle(self, subscription_id: str) -> None:

@@ -56,6 +56,10 @@ class SharedWorld(SchedulerWorld):
         self.silent: dict[str, int] = {}
         self.sees_all = False
 
+    def put_clock_back(self, by_ms: int) -> None:
+        super().put_clock_back(by_ms)
+        self.silent = {name: until_ms - by_ms for name, until_ms in self.silent.items()}
+
     def _begin_anew(self) -> None:
         self.scheduler.tenures.begin_none()
         self.beginning: dict[int, Beginning] = {}
@@ -288,8 +292,6 @@ class SharedWorld(SchedulerWorld):
             return head
         return None
 
-    def _applied(
-        self, delivery: Delivery, ending: Ending | None
-    ) -> tuple[bool, Delivery | None]:
+    def _applied(self, delivery: Delivery, ending: Ending | None) -> tuple[bool, Delivery | None]:
         applied, head = super()._applied(delivery, ending)
         return applied, self._seen(delivery, head)
