@@ -22,10 +22,12 @@ def _keeping_the_first_filter(put: Any) -> Any:
 
 
 def _following_the_subscription(send: Any) -> Any:
-    async def follow(sender: Any, subscription: Any, stored: Any, _form: Any, seq: int) -> Any:
+    async def follow(
+        sender: Any, subscription: Any, stored: Any, _form: Any, *others: Any, **members: Any
+    ) -> Any:
         thin_above = subscription.thin_above_bytes
         form = form_of(subscription.payload_format, thin_above, len(stored.body))
-        return await send(sender, subscription, stored, form, seq)
+        return await send(sender, subscription, stored, form, *others, **members)
 
     return follow
 

@@ -21,10 +21,10 @@ def _sending_twice(next_sends: Any) -> Any:
 
 
 def _sending_again_after_success(send: Any) -> Any:
-    async def again(sender: Any, *arguments: Any) -> Any:
-        answer = await send(sender, *arguments)
+    async def again(sender: Any, *arguments: Any, **members: Any) -> Any:
+        answer = await send(sender, *arguments, **members)
         if answer.status_code == 202:
-            return await send(sender, *arguments)
+            return await send(sender, *arguments, **members)
         return answer
 
     return again
