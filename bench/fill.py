@@ -18,7 +18,7 @@ _ID_TIME_BITS = range(45, -1, -5)
 _STEPS = (
     # `drawn` is the rows to make: their number, moment, event, subscription and delivery.
     """INSERT INTO event (seq, tenant_id, event_id, event_type, occurred_at, body)
-       SELECT at_ms << 20, 'default', 'evt' || id, 'area-' || number % 100 || '.thing.changed',
+       SELECT at_ms << 20, 'default', 'evt' || id, 'area-' || (number % 100) || '.thing.changed',
               '2026-01-01T00:00:00Z', :body FROM drawn""",
     """INSERT INTO event_key (tenant_id, event_key, event_id, event_seq, content_hash, deliveries)
        SELECT 'default', 'evt' || id, 'evt' || id, at_ms << 20, zeroblob(16), 1 FROM drawn""",

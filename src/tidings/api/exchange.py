@@ -17,6 +17,9 @@ class _Nobody:
         """Tell nobody."""
 
 
+_NOBODY: Final = _Nobody()
+
+
 class Exchange:
     """Stands where uvicorn has a cycle of its own, with as much of it as is looked at."""
 
@@ -35,7 +38,6 @@ class Exchange:
         "waiting_for_100_continue",
     )
 
-    message_event = _Nobody()
     scope = _SCOPE
 
     def __init__(
@@ -58,3 +60,8 @@ class Exchange:
         self.response_started = False
         self.response_complete = False
         self.waiting_for_100_continue = False
+
+    @property
+    def message_event(self) -> _Nobody:
+        """Who is told that more has come: all has."""
+        return _NOBODY

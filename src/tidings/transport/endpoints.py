@@ -12,9 +12,14 @@ from tidings.transport.connection import Connection
 
 
 class Endpoint:
-    """One URL of one subscription. `head` begins every request to it, up to its own headers."""
+    """One URL of one subscription. `head` begins every request to it, up to its own headers.
 
-    __slots__ = ("head", "host", "idle", "is_tls", "port")
+    `lacking` counts the requests that found no connection when they were to leave at once. Each of
+    them makes one, even if another has become free meanwhile: so there are soon as many as leave
+    together, and no more than that.
+    """
+
+    __slots__ = ("head", "host", "idle", "is_tls", "lacking", "port")
 
     def __init__(self, url: CallbackUrl) -> None:
         authority = url.url.split("/", 3)[2]
@@ -25,6 +30,7 @@ class Endpoint:
             f"POST {url.target} HTTP/1.1\r\nHost: {authority}\r\nAccept-Encoding: identity\r\n"
         )
         self.idle: list[Connection] = []
+        self.lacking = 0
 
 
 class Endpoints:

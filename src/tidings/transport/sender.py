@@ -100,7 +100,11 @@ class HttpTransport:
         head = _head(endpoint, request)
         now = self._loop.time()
         deadline = now + request.timeout_seconds
-        connection = self._kept.take(endpoint, now)
+        connection = None
+        if endpoint.lacking:
+            endpoint.lacking -= 1
+        else:
+            connection = self._kept.take(endpoint, now)
         if connection is None:
             dialed = await self._dial(endpoint, deadline, request.timeout_seconds)
             if isinstance(dialed, Answer):
@@ -126,12 +130,13 @@ class HttpTransport:
     ) -> Callable[[], None] | None:
         """See `Transport`."""
         endpoint = self._endpoints.known(request.subscription_id, request.url)
-        if endpoint is None or not endpoint.idle or self._is_closed:
+        if endpoint is None or self._is_closed:
             return None
-        head = _head(endpoint, request)
+        head = _head(endpoint, request) if endpoint.idle else b""
         now = self._loop.time()
         connection = self._kept.take(endpoint, now)
         if connection is None:
+            endpoint.lacking += 1
             return None
         connection.deadline = now + request.timeout_seconds
         connection.timeout_seconds = request.timeout_seconds
