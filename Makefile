@@ -14,7 +14,7 @@ lock := .venv/bin/uv pip compile pyproject.toml --quiet --upgrade --universal \
 # A hijacked release is usually found within days: take nothing younger than a week.
 lock += --exclude-newer "7 days"
 
-.PHONY: help demo serve test check lint format fuzz security crash simulate bench docs lock clean runtime dev
+.PHONY: help demo serve test check lint format fuzz security crash cluster simulate bench docs lock clean runtime dev
 
 help: ## print this list (default)
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ security: dev ## count what the tests of security try, for the table in docs/sec
 
 crash: dev ## kill a server in every way it can die, for minutes, and count what was lost
 	@$(python) -m tests.crashes $(ARGS)
+
+cluster: dev ## run a cluster whose processes and database are killed and stopped, and count what was lost
+	@$(python) -m tests.cluster $(ARGS)
 
 simulate: dev ## play thousands of simulated worlds, and every planted fault
 	@$(python) -m simulation --seeds 0..5000 --workers $(WORKERS) $(ARGS)

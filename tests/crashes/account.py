@@ -142,7 +142,7 @@ def _explain(world: World, requests: list[Request], delivery: Any, balance: Acco
             balance.duplicates[reason] += 1
         if request.number in on_record:
             fate = ASKED_FOR if delivery["replayCount"] else None
-        elif any(_is_of(request, one) for one in unanswered):
+        elif any(is_of(request, one) for one in unanswered):
             fate = LATE
         else:
             fate = _died_with(world, request, following, balance)
@@ -152,9 +152,9 @@ def _explain(world: World, requests: list[Request], delivery: Any, balance: Acco
                 balance.unexplained.append(f"{following} repeats {request} of {delivery}")
 
 
-def _is_of(request: Request, attempt: Any) -> bool:
+def is_of(request: Request, attempt: Any) -> bool:
     """Whether this may be the request of an attempt whose answer was not seen."""
-    began_ms = _ms(attempt["startedAt"])
+    began_ms = ms_of(attempt["startedAt"])
     ended_ms = began_ms + int(attempt["durationMs"])
     return began_ms - _CLOCK_MS <= request.at_ms <= ended_ms + _CLOCK_MS
 
@@ -213,5 +213,5 @@ def pages(server: Server, path: str, **filters: str) -> Iterator[Any]:
             return
 
 
-def _ms(moment: str) -> int:
+def ms_of(moment: str) -> int:
     return round(datetime.fromisoformat(moment).timestamp() * 1_000)

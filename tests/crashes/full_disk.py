@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.crashes.account import Account, account, expect_clean
 from tests.crashes.figures import figures_of
+from tests.crashes.publishers import Stream
 from tests.crashes.world import World, world
 from tidings.core import limits
 
@@ -81,7 +82,7 @@ def rounds_of(one: World, rounds: int) -> Account:
     """Fill the disk and free it again, in both ways and with a kill in between."""
     ballast = Ballast(one.server.data_dir.parent)
     one.start()
-    one.publish(data=_EVENT_TEXT)
+    one.publish(Stream(data=_EVENT_TEXT))
     for _ in range(rounds):
         one.wait(0.1, 0.4)
         _nearly_full(one, ballast)

@@ -3,7 +3,11 @@
 import random
 import threading
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
+from typing import NamedTuple
 
 import httpx2
 
@@ -12,11 +16,29 @@ _THINK_SECONDS = 0.02
 _WAIT_SECONDS = 0.05
 
 
+class Stream(NamedTuple):
+    """What is published, and how fast: by default as fast as it goes, until told to stop."""
+
+    event_types: Sequence[str] = ("order.shipped",)
+    per_second: float | None = None
+    events: int | None = None
+    data: str = ""
+
+
+class Published(NamedTuple):
+    """What a publisher began to publish, and when."""
+
+    event_type: str
+    at_ms: int
+
+
 @dataclass
 class Ledger:
     """What was accepted, and what became of publishes that had to be repeated."""
 
     accepted: list[str] = field(default_factory=list)
+    begun: dict[str, Published] = field(default_factory=dict)
+    """Every event, accepted or not."""
     repeated_before_commit: int = 0
     """W1: the first try left nothing behind."""
     repeated_after_commit: int = 0
@@ -29,18 +51,28 @@ class Ledger:
 
 
 class Publishers:
-    """A few of them, each with an ordering key of its own and its events numbered from 0."""
+    """A few of them, each with an ordering key of its own and its events numbered from 0.
 
-    def __init__(self, url: str, *, count: int, seed: int, data: str = "") -> None:
+    Whoever gets no 202 from one of the servers tries the next one.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], *, count: int, seed: int, stream: Stream | None = None
+    ) -> None:
         self.ledger = Ledger()
-        self._url = url
-        self._data = {"text": data}
+        self._urls = urls
+        self._stream = stream or Stream()
         self._is_over = threading.Event()
         self._noting = threading.Lock()
         self._threads = [
             threading.Thread(target=self._publish, args=(number, random.Random(seed + number)))
             for number in range(count)
         ]
+
+    @property
+    def are_done(self) -> bool:
+        """Whether everything that was to be published is accepted."""
+        return not any(one.is_alive() for one in self._threads)
 
     def start(self) -> None:
         for one in self._threads:
@@ -55,40 +87,54 @@ class Publishers:
         return self.ledger
 
     def _publish(self, publisher: int, draw: random.Random) -> None:
-        with httpx2.Client(base_url=self._url, timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
-            number = 0
-            while not self._is_over.is_set():
-                if self._until_accepted(client, f"e{publisher}-{number}", f"key-{publisher}"):
-                    number += 1
-                time.sleep(draw.uniform(0, _THINK_SECONDS))
+        stream, publishers = self._stream, len(self._threads)
+        mine = count() if stream.events is None else range(publisher, stream.events, publishers)
+        urls = deque(self._urls)
+        urls.rotate(-publisher)
+        with httpx2.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+            for number, _ in enumerate(mine):
+                if self._is_over.is_set():
+                    return
+                began = time.monotonic()
+                event_type = draw.choice(stream.event_types)
+                self._until_accepted(client, urls, f"e{publisher}-{number}", event_type)
+                if stream.per_second is None:
+                    time.sleep(draw.uniform(0, _THINK_SECONDS))
+                else:
+                    due = began + publishers / stream.per_second
+                    time.sleep(max(0.0, due - time.monotonic()))
 
-    def _until_accepted(self, client: httpx2.Client, event_id: str, key: str) -> bool:
+    def _until_accepted(
+        self, client: httpx2.Client, urls: deque[str], event_id: str, event_type: str
+    ) -> None:
         body = {
-            "eventType": "order.shipped",
-            "data": self._data,
+            "eventType": event_type,
+            "data": {"text": self._stream.data},
             "eventId": event_id,
-            "orderingKey": key,
+            "orderingKey": f"key-{event_id.partition('-')[0]}",
         }
+        self.ledger.begun[event_id] = Published(event_type, round(time.time() * 1_000))
         is_answer_lost = was_refused = False
         while not self._is_over.is_set():
             try:
-                answer = client.post("/events", json=body)
+                answer = client.post(f"{urls[0]}/events", json=body)
             except httpx2.TransportError:
                 is_answer_lost = True
+                urls.rotate(-1)
                 time.sleep(_WAIT_SECONDS)
                 continue
             if answer.status_code == 202:
                 is_replay = "idempotent-replay" in answer.headers
                 self._note(event_id, is_answer_lost, was_refused, is_replay)
-                return True
+                return
             if answer.status_code not in (429, 503) or "retry-after" not in answer.headers:
                 self.ledger.faults.append(f"{answer.status_code} {answer.headers} {answer.text}")
-                return False
+                return
             was_refused = True
+            urls.rotate(-1)
             with self._noting:
                 self.ledger.refused += 1
             time.sleep(_WAIT_SECONDS)
-        return False
 
     def _note(
         self, event_id: str, is_answer_lost: bool, was_refused: bool, is_replay: bool

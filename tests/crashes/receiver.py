@@ -2,8 +2,9 @@
 
 Run it: ``python -m tests.crashes.receiver PORT LOG SEED``. Each request gets a number and a line in
 the log before it is answered: number, path, event id, when it came (milliseconds of the system's
-clock) and the status that it gets. The number is also the body of the answer, which Tidings keeps
-with the attempt: so every attempt on record names the very request that it was.
+clock), the status that it gets, when it gets it, and the process that sent it. The number is also
+the body of the answer, which Tidings keeps with the attempt: so every attempt on record names the
+very request that it was. What a path begins with says how it is answered.
 """
 
 import asyncio
@@ -11,10 +12,13 @@ import os
 import random
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import httptools
 import uvloop
+
+from tests.crashes.senders import Senders
 
 STEADY, FLAKY, SLOW, ORDERED = "/steady", "/flaky", "/slow", "/ordered"
 _FAILING_SHARE = {FLAKY: 0.2, ORDERED: 0.05}
@@ -29,6 +33,18 @@ class Request(NamedTuple):
     event_id: str
     at_ms: int
     status: int
+    answered_ms: int
+    sender: int
+    """The process that it came from; 0 if that had gone before anybody could look."""
+
+
+def requests_of(log: Path) -> list[Request]:
+    """Every request that came so far, in order."""
+    lines = [line.split(" ") for line in log.read_text().splitlines()]
+    return [
+        Request(int(number), path, event_id, *map(int, rest))
+        for number, path, event_id, *rest in lines
+    ]
 
 
 class Log:
@@ -38,10 +54,11 @@ class Log:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._count = 0
 
-    def note(self, path: str, event_id: str, status: int) -> int:
-        """Put down a request; answers its number."""
+    def note(self, path: str, event_id: str, status: int, seconds: float, sender: int) -> int:
+        """Put down a request that is answered in some seconds; answers its number."""
         self._count += 1
-        one = Request(self._count, path, event_id, round(time.time() * 1_000), status)
+        now_ms, wait_ms = round(time.time() * 1_000), round(seconds * 1_000)
+        one = Request(self._count, path, event_id, now_ms, status, now_ms + wait_ms, sender)
         os.write(self._descriptor, " ".join(map(str, one)).encode() + b"\n")
         return self._count
 
@@ -49,9 +66,11 @@ class Log:
 class Connection(asyncio.Protocol):
     """One kept-alive connection from the server under test."""
 
-    def __init__(self, log: Log, draw: random.Random) -> None:
+    def __init__(self, log: Log, draw: random.Random, senders: Senders) -> None:
         self._log = log
         self._draw = draw
+        self._senders = senders
+        self._port = 0
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._path = ""
@@ -59,6 +78,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._port = transport.get_extra_info("peername")[1]
+        self._senders.connected(self._port)
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -71,12 +92,13 @@ class Connection(asyncio.Protocol):
             self._event_id = value.decode()
 
     def on_message_complete(self) -> None:
-        fails = self._draw.random() < _FAILING_SHARE.get(self._path, 0)
-        status = 500 if fails else 200
-        number = self._log.note(self._path, self._event_id, status)
+        kind = "/" + self._path.split("/")[1]
+        status = 500 if self._draw.random() < _FAILING_SHARE.get(kind, 0) else 200
+        seconds = self._draw.uniform(*_SLOW_SECONDS) if kind == SLOW else 0.0
+        sender = self._senders.of(self._port)
+        number = self._log.note(self._path, self._event_id, status, seconds, sender)
         body = str(number).encode()
         answer = b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
-        seconds = self._draw.uniform(*_SLOW_SECONDS) if self._path == SLOW else 0
         asyncio.get_running_loop().call_later(seconds, self._answer, answer)
 
     def _answer(self, answer: bytes) -> None:
@@ -88,8 +110,9 @@ class Connection(asyncio.Protocol):
 async def serve(port: int, log: Log, draw: random.Random) -> None:
     """Serve until killed."""
     loop = asyncio.get_running_loop()
+    senders = Senders(port)
     server = await loop.create_server(
-        lambda: Connection(log, draw), "127.0.0.1", port, backlog=1_024
+        lambda: Connection(log, draw, senders), "127.0.0.1", port, backlog=1_024
     )
     await server.serve_forever()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.crashes import receiver
-from tests.crashes.publishers import Ledger, Publishers
+from tests.crashes.publishers import Ledger, Publishers, Stream
 from tests.crashes.receiver import Request
 from tests.support.server import Server, free_port
 
@@ -48,26 +48,39 @@ class World:
         self._receiver: subprocess.Popen[bytes] | None = None
         self._publishers: Publishers | None = None
 
+    @property
+    def urls(self) -> list[str]:
+        """Where events can be published."""
+        return [self.server.url]
+
     def start(self, *paths: str, **members: Any) -> None:
         """Start the receivers and the server, and subscribe the receivers' paths."""
+        self.start_receivers()
+        self.server.start()
+        for path in paths or PATHS:
+            self.subscribe(path, timeoutSeconds=1, **members)
+
+    def start_receivers(self) -> None:
+        """Start the receivers, in a process of their own."""
         command = [sys.executable, "-m", "tests.crashes.receiver"]
         self._receiver = subprocess.Popen(
             [*command, str(self._receiver_port), str(self.log), str(self._seed)]
         )
-        self.server.start()
-        for path in paths or PATHS:
-            made = self.server.subscribe(
-                f"http://127.0.0.1:{self._receiver_port}{path}",
-                timeoutSeconds=1,
-                orderingEnabled=path == receiver.ORDERED,
-                retryPolicy={"schedule": [0.1] * 20},
-                **members,
-            )
-            self.subscription_ids[path] = made["subscriptionId"]
 
-    def publish(self, *, publishers: int = 4, data: str = "") -> None:
+    def subscribe(self, path: str, event_type: str = "order.*", **members: Any) -> None:
+        """Subscribe a path of the receivers."""
+        made = self.server.subscribe(
+            f"http://127.0.0.1:{self._receiver_port}{path}",
+            event_type,
+            orderingEnabled=path.startswith(receiver.ORDERED),
+            retryPolicy={"schedule": [0.1] * 20},
+            **members,
+        )
+        self.subscription_ids[path] = made["subscriptionId"]
+
+    def publish(self, stream: Stream | None = None, *, publishers: int = 4) -> None:
         """Begin to publish, until `settle`."""
-        self._publishers = Publishers(self.server.url, count=publishers, seed=self._seed, data=data)
+        self._publishers = Publishers(self.urls, count=publishers, seed=self._seed, stream=stream)
         self._publishers.start()
 
     def wait(self, shortest: float, longest: float) -> None:
@@ -131,11 +144,7 @@ class World:
 
     def received(self) -> list[Request]:
         """Every request that came to the receivers so far, in order."""
-        lines = [line.split(" ") for line in self.log.read_text().splitlines()]
-        return [
-            Request(int(number), path, event_id, int(at_ms), int(status))
-            for number, path, event_id, at_ms, status in lines
-        ]
+        return receiver.requests_of(self.log)
 
     def close(self) -> None:
         """End whatever still runs."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
 
