@@ -99,9 +99,8 @@ class SqlDeliveries(SqlBase):
 
         def write(tx: Transaction) -> Delivery:
             pending = _find_pending(tx.db, tenant_id, delivery_id)
-            if pending is not None:
-                asked = _ask_for_attempt(tx, pending, now_ms)
-            else:
+            asked = None if pending is None else _ask_for_attempt(tx, pending, now_ms)
+            if asked is None:
                 finished = find_finished(tx.db, tenant_id, delivery_id)
                 asked = begin_round(tx, finished, now_ms=now_ms, is_single=True)
             write_audit(tx, AuditRecord("delivery.retried", by, tenant_id, delivery_id), now_ms)
@@ -252,8 +251,11 @@ def _find_pending(db: Database, tenant_id: str, delivery_id: str) -> Delivery | 
     return None if row is None else delivery_of(row)
 
 
-def _ask_for_attempt(tx: Transaction, pending: Delivery, now_ms: int) -> Delivery:
-    """Put one attempt before the schedule of a pending delivery, which keeps its time."""
+def _ask_for_attempt(tx: Transaction, pending: Delivery, now_ms: int) -> Delivery | None:
+    """Put one attempt before the schedule of a pending delivery, which keeps its time.
+
+    None when the delivery has ended since it was found.
+    """
     row = fetch_one(
         tx.db,
         "SELECT status FROM subscription WHERE subscription_id = ?",
@@ -270,13 +272,15 @@ def _ask_for_attempt(tx: Transaction, pending: Delivery, now_ms: int) -> Deliver
         )
         if head is not None and head[0] != pending.seq:
             raise InvalidState("it waits behind an earlier delivery with the same ordering key")
-    kept_ms = pending.kept_due_at_ms
-    if kept_ms is None:
-        kept_ms = pending.due_at_ms or 0
-    asked = msgspec.structs.replace(pending, due_at_ms=now_ms, kept_due_at_ms=kept_ms)
-    tx.db.execute(
-        "UPDATE delivery SET due_at_ms = ?, kept_due_at_ms = ? WHERE seq = ?",
-        (now_ms, kept_ms, pending.seq),
+    # Its schedule is kept as it is now: a result may have been recorded since the row was read.
+    row = fetch_one(
+        tx.db,
+        "UPDATE delivery SET due_at_ms = ?, kept_due_at_ms = coalesce(kept_due_at_ms, due_at_ms, 0)"
+        f" WHERE seq = ? RETURNING {DELIVERY_COLUMNS}",
+        (now_ms, pending.seq),
     )
+    if row is None:
+        return None
+    asked = delivery_of(row)
     tx.arrived.append(asked)
     return asked

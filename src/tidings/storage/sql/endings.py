@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tidings.core.delivery import Delivery, Ending
 from tidings.core.lifecycle import LifecycleType, is_ending_told
 from tidings.storage.sql.database import Database, fetch_one
@@ -15,17 +17,24 @@ def end_rows(
 ) -> Sequence[Delivery]:
     """End rows that stand in the queue, for another reason than the result of an attempt.
 
-    Answers those that were still there: whoever removes a row decides its end.
+    Answers those that were still there, with the attempts that they have seen by now: whoever
+    removes a row decides its end.
     """
     removed = tx.db.execute_many(
         "DELETE FROM delivery WHERE seq IN (",
         [(row.seq,) for row in rows],
-        ") RETURNING seq",
+        ") RETURNING seq, attempt_count",
         types="i",
     )
-    if len(removed) < len(rows):
-        seqs = {row[0] for row in removed}
-        rows = [row for row in rows if row.seq in seqs]
+    counts = dict(map(tuple, removed))
+    # A result may have been recorded since they were read.
+    rows = [
+        row
+        if row.attempt_count == counts[row.seq]
+        else msgspec.structs.replace(row, attempt_count=counts[row.seq])
+        for row in rows
+        if row.seq in counts
+    ]
     if not rows:
         return rows
     insert_finished(tx.db, [finished_row(row, ending, now_ms) for row in rows])
