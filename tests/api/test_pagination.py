@@ -157,3 +157,20 @@ async def test_what_a_query_cannot_hold_is_refused(world: ApiWorld, path: str, q
     answer = await world.client.get(f"{path}?{query}")
     expect_problem(answer, 422, "validation_failed")
     assert "errors" not in answer.json()
+
+
+async def test_a_page_of_events_looks_at_a_bounded_number_of_them(
+    world: ApiWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "EVENTS_LOOKED_AT_MAX", 3)
+    wanted = await world.publish(eventType="order.found")
+    for _ in range(7):
+        await world.publish(eventType="order.other")
+    pages: list[list[str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        parameters = {"eventType": "order.found"} | ({"cursor": cursor} if cursor else {})
+        answer = (await world.client.get("/events", params=parameters)).json()
+        pages.append([one["eventId"] for one in answer["items"]])
+        cursor = answer["nextCursor"]
+    assert pages == [[], [], [wanted["eventId"]]]

@@ -16,7 +16,7 @@ from tidings.api.wire.events import (
 from tidings.api.wire.queries import EventDataQuery, EventListQuery, TenantQuery
 from tidings.core.grammar import DEFAULT_TENANT
 from tidings.operations.access import EVERYBODY
-from tidings.ports.records import EventFilter
+from tidings.ports.records import EventFilter, EventRecord
 
 
 async def list_all(call: Call, query: EventListQuery) -> Answer[ListedEventPage]:
@@ -27,14 +27,22 @@ async def list_all(call: Call, query: EventListQuery) -> Answer[ListedEventPage]
         since_ms=moment_ms("since", query.since),
         until_ms=moment_ms("until", query.until),
     )
+    end: int | None = None
+
+    async def fetch(before: str | None, limit: int) -> list[EventRecord]:
+        nonlocal end
+        found, end = await call.services.inspection.events(
+            wanted, before=None if before is None else int(before), limit=limit
+        )
+        return found
+
     records, cursor = await read_page(
         call.services.settings.cursor_key,
         ("events", wanted),
         query,
-        lambda before, limit: call.services.inspection.events(
-            wanted, before=None if before is None else int(before), limit=limit
-        ),
+        fetch,
         lambda record: str(record.seq),
+        place_reached=lambda: None if end is None else str(end),
     )
     return Answer(ListedEventPage(items=[listed_event(one) for one in records], next_cursor=cursor))
 

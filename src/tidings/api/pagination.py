@@ -45,18 +45,21 @@ async def read_page(
     query: ListQuery,
     fetch: Callable[[str | None, int], Awaitable[Sequence[R]]],
     place_of: Callable[[R], str],
+    *,
+    place_reached: Callable[[], str | None] = lambda: None,
 ) -> tuple[list[R], str | None]:
     """One page of a list and the cursor for the next one, None on the last.
 
     `wanted` is the list's name and what selects its items; `fetch` answers items behind a place.
+    Where it looks no further than to some place, and may have found few or none, `place_reached`
+    answers that afterwards.
     """
     binding = msgspec.json.encode(wanted)
     before = None if query.cursor is None else opened_cursor(key, binding, query.cursor)
     found = list(await fetch(before, query.page_limit + 1))
     page = found[: query.page_limit]
-    if len(found) <= len(page):
-        return page, None
-    return page, sealed_cursor(key, binding, place_of(page[-1]))
+    place = place_of(page[-1]) if len(found) > len(page) else place_reached()
+    return page, None if place is None else sealed_cursor(key, binding, place)
 
 
 @lru_cache(maxsize=8)

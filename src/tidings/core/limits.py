@@ -218,6 +218,8 @@ BODY_CACHE_BYTES_MAX: Final = 64 * 1024 * 1024
 BODIES_READ_MAX: Final = 64
 ENDPOINTS_IN_MEMORY_MAX: Final = 20_000
 """Endpoints that stay in memory although they have nothing to do."""
+EVENTS_LOOKED_AT_MAX: Final = 4_000
+"""Through which a page of a list of events looks for those of some types."""
 REPLAYED_ROWS_WAITING_MAX: Final = 1_000
 REPLAY_ROWS_LOOKED_AT_MAX: Final = 1_000
 """At which a step of a replay looks, however few of them it finds to be its own."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tidings.core import limits
 from tidings.core.attempt import Attempt
 from tidings.core.event import Event
 from tidings.core.pattern import patterns_fault
@@ -48,10 +49,20 @@ class Inspection:
 
     async def events(
         self, wanted: EventFilter, *, before: int | None, limit: int
-    ) -> list[EventRecord]:
-        """Events with a `seq` below `before`. Raises `ValidationFailed` for bad patterns."""
+    ) -> tuple[list[EventRecord], int | None]:
+        """Events with a `seq` below `before`, and where to go on if there are fewer than `limit`.
+
+        Whatever the types that are asked for, a bounded number of events is looked at. Raises
+        `ValidationFailed` for bad patterns.
+        """
         check_patterns(wanted.patterns)
-        return await self._store.list_events(wanted, before=before, limit=limit)
+        end = None
+        if wanted.patterns is not None:
+            end = await self._store.find_end_of_look(
+                wanted, before=before, events=limits.EVENTS_LOOKED_AT_MAX
+            )
+        found = await self._store.list_events(wanted, before=before, limit=limit, not_below=end)
+        return found, end
 
     async def delivery(self, tenant_id: str, delivery_id: str) -> DeliveryHistory:
         """A delivery and its attempts. Raises `NotFound`."""

@@ -39,9 +39,9 @@ from tidings.ports.records import (
     QueuePage,
     Replay,
     ReplayScope,
-    StatisticsRecord,
     StoredBody,
 )
+from tidings.ports.statistics import StatisticsStore
 
 
 class StoreUnavailable(Exception):
@@ -154,9 +154,18 @@ class EventStore(Protocol):
         ...
 
     async def list_events(
-        self, wanted: EventFilter, *, before: int | None, limit: int
+        self, wanted: EventFilter, *, before: int | None, limit: int, not_below: int | None = None
     ) -> list[EventRecord]:
-        """Newest first, those with a `seq` below `before`."""
+        """Newest first, those with a `seq` below `before`, and not below `not_below`."""
+        ...
+
+    async def find_end_of_look(
+        self, wanted: EventFilter, *, before: int | None, events: int
+    ) -> int | None:
+        """The `seq` at which so many events have been looked at, of whatever type.
+
+        None when there are fewer.
+        """
         ...
 
     async def erase_event_data(
@@ -354,32 +363,6 @@ class DeliveryStore(Protocol):
 
     async def load_replays(self) -> list[Replay]:
         """The replays that are not finished."""
-        ...
-
-
-class StatisticsStore(Protocol):
-    """What came of attempts in the course of time. Dead letters made by the store count, too."""
-
-    async def read_statistics(
-        self, tenant_id: str, subscription_id: str | None, *, since_ms: int, until_ms: int
-    ) -> StatisticsRecord:
-        """The roll-ups that begin in a span of time, and the backlog, at one moment.
-
-        Without a subscription it is about the whole tenant. What is unknown has none of either.
-        """
-        ...
-
-    async def coarsen_roll_ups(
-        self, *, span_seconds: int, into_seconds: int, before_ms: int, limit: int
-    ) -> int:
-        """Join up to `limit` roll-ups of a span into longer ones; answers how many went.
-
-        Only those are joined whose longer span was over at `before_ms`.
-        """
-        ...
-
-    async def delete_roll_ups(self, *, before_ms: int, limit: int) -> int:
-        """Delete roll-ups of hours that began before a moment; answers how many."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Accepting events, and reading them back, in SQLite."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from tidings.core import limits
 from tidings.core.audit import NOBODY, AuditRecord
@@ -57,23 +58,29 @@ class SqlEvents(SqlBase):
         return await self.read(lambda db: find_event(db, tenant_id, event_id))
 
     async def list_events(
-        self, wanted: EventFilter, *, before: int | None, limit: int
+        self, wanted: EventFilter, *, before: int | None, limit: int, not_below: int | None = None
     ) -> list[EventRecord]:
         """See `EventStore`."""
         # Without patterns it is the list of `*`, which our own events do not match.
         patterns = wanted.patterns or "*"
-        since = None if wanted.since_ms is None else lowest_seq(wanted.since_ms)
-        until = None if wanted.until_ms is None else lowest_seq(wanted.until_ms)
         where, bindings = given(
-            ("tenant_id = ?", wanted.tenant_id),
-            ("matches(?, event_type)", patterns),
-            ("seq < ?", before),
-            ("seq >= ?", since),
-            ("seq < ?", until),
+            *_range(wanted, before), ("matches(?, event_type)", patterns), ("seq >= ?", not_below)
         )
         sql = f"SELECT {_EVENT_COLUMNS} FROM event WHERE {where} ORDER BY seq DESC LIMIT ?"
         rows = await self.read(lambda db: fetch_all(db, sql, (*bindings, limit)))
         return [EventRecord(*row) for row in rows]
+
+    async def find_end_of_look(
+        self, wanted: EventFilter, *, before: int | None, events: int
+    ) -> int | None:
+        """See `EventStore`."""
+        where, bindings = given(*_range(wanted, before))
+        sql = (
+            "SELECT count(*), min(seq) FROM"
+            f" (SELECT seq FROM event WHERE {where} ORDER BY seq DESC LIMIT ?) AS looked_at"
+        )
+        count, last = await self.read(lambda db: fetch_one(db, sql, (*bindings, events)))
+        return int(last) if count == events else None
 
     async def erase_event_data(
         self, tenant_id: str, event_id: str, *, now_ms: int, by: str = NOBODY
@@ -106,6 +113,16 @@ class SqlEvents(SqlBase):
             return {seq: StoredBody(*stored) for seq, *stored in rows}
 
         return await self.read(SingleStatement(read))
+
+
+def _range(wanted: EventFilter, before: int | None) -> tuple[tuple[str, Any], ...]:
+    """The conditions of a list of events but for their types."""
+    return (
+        ("tenant_id = ?", wanted.tenant_id),
+        ("seq < ?", before),
+        ("seq >= ?", None if wanted.since_ms is None else lowest_seq(wanted.since_ms)),
+        ("seq < ?", None if wanted.until_ms is None else lowest_seq(wanted.until_ms)),
+    )
 
 
 def find_event(db: Database, tenant_id: str, event_id: str) -> Event:

@@ -196,6 +196,11 @@ CREATE INDEX dead_letter_by_tenant ON finished_delivery (tenant_id, delivery_id)
 CREATE INDEX dead_letter_by_subscription ON finished_delivery (subscription_id, delivery_id)
     WHERE status = 'dead_lettered';
 
+CREATE INDEX cancelled_by_tenant ON finished_delivery (tenant_id, delivery_id)
+    WHERE status = 'cancelled';
+CREATE INDEX cancelled_by_subscription ON finished_delivery (subscription_id, delivery_id)
+    WHERE status = 'cancelled';
+
 CREATE TABLE attempt (
     delivery_id text COLLATE "C" NOT NULL,
     number bigint NOT NULL,
