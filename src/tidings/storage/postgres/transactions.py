@@ -148,6 +148,8 @@ class PostgresTransactions(Transactions):
     def _begin(self, writes: Sequence[Write]) -> None:
         tx = self._tx
         is_ordered = self._must_order or not all(isinstance(one, Unordered) for one in writes)
+        if is_ordered and self._routing_is_stale:
+            self._load_routing_apart()
         self._connection.begin()
         tx.begin(is_ordered=is_ordered)
         if is_ordered:
@@ -207,6 +209,16 @@ class PostgresTransactions(Transactions):
             for row in (*changes.ended, *changes.unparked, *asked)
         ]
         tx.db.execute_many("INSERT INTO row_change", rows, types="iitit")
+
+    def _load_routing_apart(self) -> None:
+        """Load all subscriptions, which may take long, before anybody has to wait for it."""
+        self._connection.begin("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        try:
+            sql = "SELECT version FROM configuration WHERE id = 1"
+            (self._known_version,) = fetch_one(self._tx.db, sql)
+            self._refresh_routing()
+        finally:
+            self._connection.rollback()
 
     def _catch_up(self, version: int) -> None:
         """Take in what others have changed, so that what follows is judged by what holds."""
