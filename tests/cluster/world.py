@@ -55,6 +55,18 @@ class Trouble(NamedTuple):
     until_ms: int
 
 
+class Freeze(NamedTuple):
+    """What was seen of a worker that was stopped past its lease, and resumed."""
+
+    process: int
+    stopped_ms: int
+    taken_over_ms: int
+    """When others were seen to own every shard."""
+    resumed_ms: int
+    owned_nothing_ms: int
+    """When that was still so."""
+
+
 class Cluster(World):
     """2 API nodes and 3 workers. Made by `cluster`."""
 
@@ -64,6 +76,7 @@ class Cluster(World):
         self.types_of: dict[str, str] = {}
         self.rates: dict[str, float] = {}
         self.troubles: list[Trouble] = []
+        self.freezes: list[Freeze] = []
         self.watch = Watch(database.url(_DATABASE))
         self.nodes = [self._node(folder, "api", number) for number in range(2)]
         self.workers = [self._node(folder, "worker", number) for number in range(3)]
