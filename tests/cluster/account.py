@@ -14,7 +14,7 @@ from typing import Any
 from tests.cluster.rates import too_fast
 from tests.cluster.world import Cluster, Freeze, Trouble
 from tests.crashes import receiver
-from tests.crashes.account import LATE, W4, Account, is_of, pages
+from tests.crashes.account import LATE, W4, Account, ms_of, pages
 from tests.crashes.publishers import Ledger
 from tests.crashes.receiver import Request
 
@@ -31,7 +31,8 @@ class ClusterAccount(Account):
     delivery_ids: dict[_Key, str] = field(default_factory=dict)
     left_behind: set[int] = field(default_factory=set)
     """Requests that a worker left on their way when it was stopped, and which came afterwards."""
-    off_record_numbers: set[int] = field(default_factory=set)
+    strays: set[int] = field(default_factory=set)
+    """Requests whose answer nobody has written down."""
     off_record_by: Counter[str] = field(default_factory=Counter)
     """The requests on no record, by what was done to their process."""
 
@@ -57,7 +58,7 @@ def account(one: Cluster, ledger: Ledger) -> ClusterAccount:
                 wanted.discard(event_id)
         balance.lost += [f"{event_id} has not come to {path}" for event_id in sorted(wanted)]
     balance.unexplained += _out_of_order(requests)
-    balance.unexplained += too_fast(one, requests, balance.delivery_ids, balance.off_record_numbers)
+    balance.unexplained += too_fast(one, requests, balance.delivery_ids, balance.strays)
     balance.unexplained += _sent_by_the_fenced(one, requests, balance)
     return balance
 
@@ -100,8 +101,12 @@ class _Explaining:
 
     def _fate(self, request: Request, requests: list[Request], unanswered: list[Any]) -> str | None:
         balance = self._balance
-        if any(is_of(request, attempt) for attempt in unanswered):
-            return LATE
+        for attempt in unanswered:
+            # A receiver that is slow may read it long after everybody has given it up.
+            if ms_of(attempt["startedAt"]) <= request.at_ms + _CLOCK_MS:
+                unanswered.remove(attempt)
+                balance.strays.add(request.number)
+                return LATE
         others = [each for each in requests if each.sender != request.sender]
         if not others:
             balance.unexplained.append(f"{request} is not on record, nor anybody's after it")
@@ -132,7 +137,7 @@ class _Explaining:
         )
 
     def _off_record(self, request: Request, kind: str, reason: str) -> str:
-        self._balance.off_record_numbers.add(request.number)
+        self._balance.strays.add(request.number)
         self._balance.off_record_by[kind] += 1
         self._balance.off_record[reason] += 1
         return reason
