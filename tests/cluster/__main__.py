@@ -23,13 +23,13 @@ from tests.support.postgres_server import installations
 _DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- cluster figures -->\n", "<!-- end of cluster figures -->"
 _TIMES: Final = {
-    "kill worker": 12,
-    "stop worker": 12,
-    "freeze worker": 4,
-    "kill node": 4,
-    "stop node": 3,
-    "freeze node": 3,
-    "crash database": 4,
+    "kill worker": 11,
+    "stop worker": 11,
+    "freeze worker": 3,
+    "kill node": 3,
+    "stop node": 2,
+    "freeze node": 2,
+    "crash database": 3,
 }
 
 

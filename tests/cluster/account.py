@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import Any
 
 from tests.cluster.rates import too_fast
-from tests.cluster.world import Cluster, Trouble
+from tests.cluster.world import Cluster, Freeze, Trouble
 from tests.crashes import receiver
-from tests.crashes.account import LATE, W4, Account, is_of, pages
+from tests.crashes.account import LATE, W4, Account, ms_of, pages
 from tests.crashes.publishers import Ledger
 from tests.crashes.receiver import Request
 
@@ -29,9 +29,10 @@ class ClusterAccount(Account):
     """The balance of a run of a cluster."""
 
     delivery_ids: dict[_Key, str] = field(default_factory=dict)
-    left_behind: int = 0
+    left_behind: set[int] = field(default_factory=set)
     """Requests that a worker left on their way when it was stopped, and which came afterwards."""
-    off_record_numbers: set[int] = field(default_factory=set)
+    strays: set[int] = field(default_factory=set)
+    """Requests whose answer nobody has written down."""
     off_record_by: Counter[str] = field(default_factory=Counter)
     """The requests on no record, by what was done to their process."""
 
@@ -57,7 +58,7 @@ def account(one: Cluster, ledger: Ledger) -> ClusterAccount:
                 wanted.discard(event_id)
         balance.lost += [f"{event_id} has not come to {path}" for event_id in sorted(wanted)]
     balance.unexplained += _out_of_order(requests)
-    balance.unexplained += too_fast(one, requests, balance.delivery_ids, balance.off_record_numbers)
+    balance.unexplained += too_fast(one, requests, balance.delivery_ids, balance.strays)
     balance.unexplained += _sent_by_the_fenced(one, requests, balance)
     return balance
 
@@ -100,58 +101,72 @@ class _Explaining:
 
     def _fate(self, request: Request, requests: list[Request], unanswered: list[Any]) -> str | None:
         balance = self._balance
-        if any(is_of(request, attempt) for attempt in unanswered):
-            return LATE
+        for attempt in unanswered:
+            # A receiver that is slow may read it long after everybody has given it up.
+            if ms_of(attempt["startedAt"]) <= request.at_ms + _CLOCK_MS:
+                unanswered.remove(attempt)
+                balance.strays.add(request.number)
+                return LATE
         others = [each for each in requests if each.sender != request.sender]
+        if not others:
+            balance.unexplained.append(f"{request} is not on record, nor anybody's after it")
+            return None
+        if any(self._was_left_behind(request, freeze) for freeze in self._one.freezes):
+            balance.left_behind.add(request.number)
+            return self._off_record(request, "frozen", W5)
         for trouble in self._one.troubles:
-            if others and _explains(trouble, request, others[-1]):
-                balance.off_record_numbers.add(request.number)
-                balance.off_record_by[trouble.kind] += 1
-                was_answered = request.answered_ms < trouble.from_ms
-                reason = W4 if trouble.kind == "killed" and was_answered else W5
-                balance.off_record[reason] += 1
-                if trouble.kind == "killed":
+            if _explains(trouble, request, others[-1]):
+                is_killed = trouble.kind == "killed"
+                if is_killed:
                     before_ms = trouble.until_ms - request.at_ms
                     balance.w4_ms_max = max(balance.w4_ms_max, before_ms)
-                return reason
+                was_answered = request.answered_ms < trouble.from_ms
+                return self._off_record(
+                    request, trouble.kind, W4 if is_killed and was_answered else W5
+                )
         balance.unexplained.append(f"{request} is not on record: {requests}")
         return None
+
+    def _was_left_behind(self, request: Request, freeze: Freeze) -> bool:
+        """Whether it was on its way when its worker was stopped, and came when that went on."""
+        begun_ms = self._balance.ledger.begun[request.event_id].at_ms
+        return (
+            request.sender == freeze.process
+            and freeze.taken_over_ms <= request.at_ms
+            and begun_ms < freeze.stopped_ms
+        )
+
+    def _off_record(self, request: Request, kind: str, reason: str) -> str:
+        self._balance.strays.add(request.number)
+        self._balance.off_record_by[kind] += 1
+        self._balance.off_record[reason] += 1
+        return reason
 
 
 def _explains(trouble: Trouble, request: Request, other: Request) -> bool:
     """Whether a request may be on no record because of what was done to its process.
 
-    Somebody else sent the delivery afterwards, or while its process was stopped.
+    Somebody else sent the delivery again afterwards.
     """
     if request.at_ms > trouble.until_ms + _CLOCK_MS or other.at_ms < trouble.from_ms - _CLOCK_MS:
-        return trouble.kind == "frozen" and _is_left_behind(trouble, request)
+        return False
     if trouble.process == 0:
         return request.answered_ms > trouble.from_ms - _CLOCK_MS
     return request.sender in (0, trouble.process)
 
 
-def _is_left_behind(trouble: Trouble, request: Request) -> bool:
-    return request.sender == trouble.process and request.at_ms > trouble.until_ms
-
-
 def _sent_by_the_fenced(
     one: Cluster, requests: list[Request], balance: ClusterAccount
 ) -> Iterator[str]:
-    """What a worker sent after others had its shards, but for what was on its way before."""
-    for trouble in one.troubles:
-        if trouble.kind != "frozen":
-            continue
-        fenced = [
-            each
-            for each in requests
-            if each.sender == trouble.process
-            and each.at_ms >= trouble.until_ms - _CLOCK_MS
-            and each.number in balance.off_record_numbers
-        ]
-        for each in fenced:
-            balance.left_behind += 1
-            if balance.ledger.begun[each.event_id].at_ms > trouble.from_ms + _CLOCK_MS:
-                yield f"{each} was sent by a worker that was fenced meanwhile: {trouble}"
+    """What a worker sent while others had all its shards, but for what was on its way before."""
+    for freeze in one.freezes:
+        for each in requests:
+            if (
+                each.sender == freeze.process
+                and freeze.taken_over_ms <= each.at_ms < freeze.owned_nothing_ms
+                and each.number not in balance.left_behind
+            ):
+                yield f"{each} was sent by a worker that was fenced: {freeze}"
 
 
 def _out_of_order(requests: list[Request]) -> Iterator[str]:

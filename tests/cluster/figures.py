@@ -67,7 +67,7 @@ def _promises(one: Cluster, balance: ClusterAccount) -> Iterator[Sequence[str]]:
         "duplicates by W5": balance.duplicates[W5],
         "duplicates by late answers": balance.duplicates[LATE],
         "requests that a frozen worker left behind, and that came when it went on": (
-            balance.left_behind
+            len(balance.left_behind)
         ),
     }
     yield from ([name, f"{number:,}"] for name, number in counts.items())

@@ -19,7 +19,7 @@ _SQL: Final = (
 
 
 class Seen(NamedTuple):
-    """What one look has found."""
+    """What one look has found, which began at a moment."""
 
     at_ms: int
     shares: Counter[str]
@@ -58,6 +58,10 @@ class Watch:
                 return next(filter(is_so, self.seen[index + 1 :]), None)
         return next(filter(is_so, self.seen), None)
 
+    def last_before(self, before: Seen) -> Seen:
+        """The look before another one."""
+        return self.seen[self.seen.index(before) - 1]
+
     async def _look(self) -> None:
         while not self._is_over.is_set():
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
@@ -71,7 +75,8 @@ class Watch:
 
     async def _look_often(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         while not self._is_over.is_set():
+            at_ms = round(time.time() * 1_000)
             rows = await connection.fetch(_SQL, timeout=5)
             shares = Counter({row["owner"]: row["count"] for row in rows})
-            self.seen.append(Seen(round(time.time() * 1_000), shares))
+            self.seen.append(Seen(at_ms, shares))
             await asyncio.sleep(_EVERY_SECONDS)

@@ -30,15 +30,15 @@ def too_fast(
     one: Cluster,
     requests: list[Request],
     delivery_ids: Mapping[tuple[str, str], str],
-    off_record: set[int],
+    strays: set[int],
 ) -> Iterator[str]:
     """Where a subscription got more than its rate and burst allow, in windows of any length.
 
-    What a process let go before it ended may have come much later, and is left out.
+    What a process let go before it ended or gave up may have come much later, and is left out.
     """
     by_path: dict[str, list[_Left]] = defaultdict(list)
     for request in requests:
-        if request.path in one.rates and request.number not in off_record:
+        if request.path in one.rates and request.number not in strays:
             by_path[request.path].append(_Left(request.at_ms, request))
     for path, came in by_path.items():
         rate = one.rates[path]

@@ -69,4 +69,4 @@ def _lane(request: Request) -> tuple[str, str]:
 
 
 def _write(one: Cluster, requests: list[Request]) -> None:
-    one.log.write_text("".join(" ".join(map(str, each)) + "\n" for each in requests))
+    one.log.write_text("".join(each.line for each in requests))

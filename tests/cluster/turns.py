@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tests.cluster.world import Cluster
+from tests.cluster.world import Cluster, Freeze
 
 TAKE_OVER, HAND_OVER, FREEZE, JOIN = "take-over", "hand-over", "freeze", "join"
 ALL_BACK: Final = "publishing goes on"
@@ -51,13 +51,16 @@ def stop_worker(one: Cluster, figures: Figures) -> None:
 def freeze_worker(one: Cluster, figures: Figures) -> None:
     """A worker is stopped by `SIGSTOP` until others have its shards, and goes on."""
     worker = one.draw.choice(one.workers)
-    at_ms = now_ms()
     worker.signal(signal.SIGSTOP)
+    at_ms = now_ms()
     shared = one.await_sharing(since_ms=at_ms, workers=len(one.workers) - 1)
     figures[FREEZE].append(shared.at_ms - at_ms)
     one.wait(0.5, 2.0)
     resumed_ms = now_ms()
     _join(one, lambda: worker.signal(signal.SIGCONT), figures)
+    owning = one.await_sharing(since_ms=resumed_ms)
+    nothing_ms = one.watch.last_before(owning).at_ms
+    one.freezes.append(Freeze(worker.pid, at_ms, shared.at_ms, resumed_ms, nothing_ms))
     one.note_trouble("frozen", worker.pid, at_ms, resumed_ms)
 
 

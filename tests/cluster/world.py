@@ -3,6 +3,8 @@
 import base64
 import contextlib
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any, Final, NamedTuple
 from tests.cluster.ownership import Seen, Watch
 from tests.crashes import receiver
 from tests.crashes.publishers import Stream
+from tests.crashes.receiver import Request
+from tests.crashes.senders import senders_of
 from tests.crashes.world import World
 from tests.support.postgres_server import Installation, PostgresServer, running_server
 from tests.support.server import Server
@@ -55,6 +59,18 @@ class Trouble(NamedTuple):
     until_ms: int
 
 
+class Freeze(NamedTuple):
+    """What was seen of a worker that was stopped past its lease, and resumed."""
+
+    process: int
+    stopped_ms: int
+    taken_over_ms: int
+    """When others were seen to own every shard."""
+    resumed_ms: int
+    owned_nothing_ms: int
+    """When that was still so."""
+
+
 class Cluster(World):
     """2 API nodes and 3 workers. Made by `cluster`."""
 
@@ -64,10 +80,14 @@ class Cluster(World):
         self.types_of: dict[str, str] = {}
         self.rates: dict[str, float] = {}
         self.troubles: list[Trouble] = []
+        self.freezes: list[Freeze] = []
         self.watch = Watch(database.url(_DATABASE))
         self.nodes = [self._node(folder, "api", number) for number in range(2)]
         self.workers = [self._node(folder, "worker", number) for number in range(3)]
         super().__init__(folder, seed, folder)
+        self._found = folder / "senders"
+        self._found.touch()
+        self._senders: subprocess.Popen[bytes] | None = None
         self.server.client.close()
         self.server = self.nodes[0]
 
@@ -86,6 +106,8 @@ class Cluster(World):
         """Start every process, subscribe, and begin to publish."""
         self.database.run(f"CREATE DATABASE {_DATABASE}")
         self.start_receivers()
+        command = [sys.executable, "-m", "tests.crashes.senders"]
+        self._senders = subprocess.Popen([*command, str(self.receiver_port), str(self._found)])
         for one in (*self.nodes, *self.workers):
             one.spawn()
         for one in (*self.nodes, *self.workers):
@@ -152,9 +174,17 @@ class Cluster(World):
             assert time.monotonic() < since + _LONGEST_SECONDS, "nothing is accepted any more"
             time.sleep(0.05)
 
+    def received(self) -> list[Request]:
+        """See `World`; each with its sender."""
+        sender = senders_of(self._found)
+        return [each._replace(sender=sender(each.port, each.at_ms)) for each in super().received()]
+
     def close(self) -> None:
         """See `World`."""
         self.watch.stop()
+        if self._senders is not None:
+            self._senders.kill()
+            self._senders.wait()
         super().close()
         for one in (*self.nodes, *self.workers):
             one.client.close()

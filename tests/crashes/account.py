@@ -142,7 +142,7 @@ def _explain(world: World, requests: list[Request], delivery: Any, balance: Acco
             balance.duplicates[reason] += 1
         if request.number in on_record:
             fate = ASKED_FOR if delivery["replayCount"] else None
-        elif any(is_of(request, one) for one in unanswered):
+        elif any(_is_of(request, one) for one in unanswered):
             fate = LATE
         else:
             fate = _died_with(world, request, following, balance)
@@ -152,7 +152,7 @@ def _explain(world: World, requests: list[Request], delivery: Any, balance: Acco
                 balance.unexplained.append(f"{following} repeats {request} of {delivery}")
 
 
-def is_of(request: Request, attempt: Any) -> bool:
+def _is_of(request: Request, attempt: Any) -> bool:
     """Whether this may be the request of an attempt whose answer was not seen."""
     began_ms = ms_of(attempt["startedAt"])
     ended_ms = began_ms + int(attempt["durationMs"])

@@ -2,7 +2,7 @@
 
 Run it: ``python -m tests.crashes.receiver PORT LOG SEED``. Each request gets a number and a line in
 the log before it is answered: number, path, event id, when it came (milliseconds of the system's
-clock), the status that it gets, when it gets it, and the process that sent it. The number is also
+clock), the status that it gets, when it gets it, and the port that it came from. The number is also
 the body of the answer, which Tidings keeps with the attempt: so every attempt on record names the
 very request that it was. What a path begins with says how it is answered.
 """
@@ -18,8 +18,6 @@ from typing import NamedTuple, cast
 import httptools
 import uvloop
 
-from tests.crashes.senders import Senders
-
 STEADY, FLAKY, SLOW, ORDERED = "/steady", "/flaky", "/slow", "/ordered"
 _FAILING_SHARE = {FLAKY: 0.2, ORDERED: 0.05}
 _SLOW_SECONDS = (0.02, 0.3)
@@ -34,8 +32,14 @@ class Request(NamedTuple):
     at_ms: int
     status: int
     answered_ms: int
-    sender: int
-    """The process that it came from; 0 if that had gone before anybody could look."""
+    port: int
+    sender: int = 0
+    """The process that it came from, where somebody looked; 0 if it had gone before."""
+
+    @property
+    def line(self) -> str:
+        """As the log has it."""
+        return " ".join(map(str, self[:-1])) + "\n"
 
 
 def requests_of(log: Path) -> list[Request]:
@@ -54,22 +58,21 @@ class Log:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._count = 0
 
-    def note(self, path: str, event_id: str, status: int, seconds: float, sender: int) -> int:
+    def note(self, path: str, event_id: str, status: int, seconds: float, port: int) -> int:
         """Put down a request that is answered in some seconds; answers its number."""
         self._count += 1
         now_ms, wait_ms = round(time.time() * 1_000), round(seconds * 1_000)
-        one = Request(self._count, path, event_id, now_ms, status, now_ms + wait_ms, sender)
-        os.write(self._descriptor, " ".join(map(str, one)).encode() + b"\n")
+        one = Request(self._count, path, event_id, now_ms, status, now_ms + wait_ms, port)
+        os.write(self._descriptor, one.line.encode())
         return self._count
 
 
 class Connection(asyncio.Protocol):
     """One kept-alive connection from the server under test."""
 
-    def __init__(self, log: Log, draw: random.Random, senders: Senders) -> None:
+    def __init__(self, log: Log, draw: random.Random) -> None:
         self._log = log
         self._draw = draw
-        self._senders = senders
         self._port = 0
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
@@ -78,8 +81,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._port = transport.get_extra_info("peername")[1]
-        self._senders.connected(self._port)
+        # It may have gone again.
+        self._port = (transport.get_extra_info("peername") or ("", 0))[1]
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -95,8 +98,7 @@ class Connection(asyncio.Protocol):
         kind = "/" + self._path.split("/")[1]
         status = 500 if self._draw.random() < _FAILING_SHARE.get(kind, 0) else 200
         seconds = self._draw.uniform(*_SLOW_SECONDS) if kind == SLOW else 0.0
-        sender = self._senders.of(self._port)
-        number = self._log.note(self._path, self._event_id, status, seconds, sender)
+        number = self._log.note(self._path, self._event_id, status, seconds, self._port)
         body = str(number).encode()
         answer = b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n%b" % (status, len(body), body)
         asyncio.get_running_loop().call_later(seconds, self._answer, answer)
@@ -110,9 +112,8 @@ class Connection(asyncio.Protocol):
 async def serve(port: int, log: Log, draw: random.Random) -> None:
     """Serve until killed."""
     loop = asyncio.get_running_loop()
-    senders = Senders(port)
     server = await loop.create_server(
-        lambda: Connection(log, draw, senders), "127.0.0.1", port, backlog=1_024
+        lambda: Connection(log, draw), "127.0.0.1", port, backlog=1_024
     )
     await server.serve_forever()
 

@@ -1,64 +1,80 @@
-"""Which process holds the other end of a connection, as the kernel has it.
+"""Which process holds the other end of each connection to a port, as the kernel has it.
 
-Looked for are the processes that were started by whoever started this one. Connections that came
-together are looked up together.
+Run it: ``python -m tests.crashes.senders PORT LOG``. It looks many times a second, beside the
+receivers, so that these are never slow. Looked for are the processes that were started by whoever
+started this one. Each connection that is found gets a line in the log: when that was, its port at
+the other end, and its process.
 """
 
-import asyncio
 import os
-from collections.abc import Iterator
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+_EVERY_SECONDS = 0.05
 _SOCKETS = Path("/proc/net/tcp")
 _LOCAL, _PEER, _INODE = 1, 2, 9
+_NOBODY = "0"
 
 
-class Senders:
-    """The processes that are connected to a port of ours."""
+def senders_of(log: Path) -> Callable[[int, int], int]:
+    """Read a log: which process held a port at a moment, 0 if nobody has looked meanwhile."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for line in log.read_text().splitlines():
+        at_ms, port, process = map(int, line.split())
+        found[port].append((at_ms, process))
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._starter = os.getppid()
-        self._found: dict[int, int] = {}
-        self._awaited: set[int] = set()
+    def sender(port: int, at_ms: int) -> int:
+        """Whoever was found last before then, or else soon afterwards."""
+        holders = found.get(port, [])
+        before = [process for found_ms, process in holders if found_ms <= at_ms]
+        return before[-1] if before else next((process for _, process in holders), 0)
 
-    def connected(self, port: int) -> None:
-        """Somebody has connected from a port; look who it is, before it is gone."""
-        if not self._awaited:
-            asyncio.get_running_loop().call_soon(self._look)
-        self._awaited.add(port)
+    return sender
 
-    def of(self, port: int) -> int:
-        """The process that connected from a port; 0 if it was gone already."""
-        if port in self._awaited:
-            self._look()
-        return self._found[port]
 
-    def _look(self) -> None:
-        if not self._awaited:
-            return
-        ports = dict(self._awaited_inodes())
-        self._found.update(dict.fromkeys(self._awaited, 0))
-        self._awaited.clear()
-        for process in self._siblings():
-            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-                for opened in Path(f"/proc/{process}/fd").iterdir():
-                    with suppress(FileNotFoundError):
-                        port = ports.get(str(opened.readlink()))
-                        if port is not None:
-                            self._found[port] = process
+def note(port: int, log: Path) -> None:
+    """Look for ever."""
+    starter = os.getppid()
+    known: dict[str, int] = {}
+    with log.open("a", buffering=1) as file:
+        while True:
+            present = dict(_connections(port))
+            known = {inode: one for inode, one in known.items() if inode in present}
+            awaited = {inode: one for inode, one in present.items() if inode not in known}
+            if awaited:
+                now_ms = round(time.time() * 1_000)
+                for inode, process in _holders(starter, awaited):
+                    known[inode] = awaited[inode]
+                    file.write(f"{now_ms} {awaited[inode]} {process}\n")
+            time.sleep(_EVERY_SECONDS)
 
-    def _awaited_inodes(self) -> Iterator[tuple[str, int]]:
-        peer = f":{self._port:04X}"
-        for line in _SOCKETS.read_text().splitlines()[1:]:
+
+def _connections(port: int) -> Iterator[tuple[str, int]]:
+    """The sockets that are connected to a port, and the ports at their own end."""
+    peer = f":{port:04X}"
+    for line in _SOCKETS.read_text().splitlines()[1:]:
+        if peer in line:
             parts = line.split()
-            if parts[_PEER].endswith(peer):
-                port = int(parts[_LOCAL].rpartition(":")[2], 16)
-                if port in self._awaited:
-                    yield f"socket:[{parts[_INODE]}]", port
+            if parts[_PEER].endswith(peer) and parts[_INODE] != _NOBODY:
+                port_there = int(parts[_LOCAL].rpartition(":")[2], 16)
+                yield f"socket:[{parts[_INODE]}]", port_there
 
-    def _siblings(self) -> Iterator[int]:
-        for started in Path(f"/proc/{self._starter}/task").glob("*/children"):
-            with suppress(FileNotFoundError):
-                yield from map(int, started.read_text().split())
+
+def _holders(starter: int, awaited: dict[str, int]) -> Iterator[tuple[str, int]]:
+    for started in Path(f"/proc/{starter}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            for process in map(int, started.read_text().split()):
+                with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                    for opened in Path(f"/proc/{process}/fd").iterdir():
+                        with suppress(FileNotFoundError):
+                            inode = str(opened.readlink())
+                            if inode in awaited:
+                                yield inode, process
+
+
+if __name__ == "__main__":
+    note(int(sys.argv[1]), Path(sys.argv[2]))

@@ -37,7 +37,7 @@ def _expect_that_faults_would_be_found(one: World, ledger: Ledger) -> None:
     last = next(each for each in reversed(one.received()) if each.path == receiver.STEADY)
     forged = last._replace(number=1_000_000, at_ms=last.at_ms + 1)
     with one.log.open("a") as log:
-        log.write(" ".join(map(str, forged)) + "\n")
+        log.write(forged.line)
     assert len(account(one, ledger).unexplained) > 0
     lines = one.log.read_text().splitlines(keepends=True)
     one.log.write_text("".join(line for line in lines if f" {last.event_id} " not in line))

@@ -44,7 +44,7 @@ class World:
         self._seed = seed
         self.log = folder / "received"
         self.log.touch()
-        self._receiver_port = free_port()
+        self.receiver_port = free_port()
         self._receiver: subprocess.Popen[bytes] | None = None
         self._publishers: Publishers | None = None
 
@@ -64,13 +64,13 @@ class World:
         """Start the receivers, in a process of their own."""
         command = [sys.executable, "-m", "tests.crashes.receiver"]
         self._receiver = subprocess.Popen(
-            [*command, str(self._receiver_port), str(self.log), str(self._seed)]
+            [*command, str(self.receiver_port), str(self.log), str(self._seed)]
         )
 
     def subscribe(self, path: str, event_type: str = "order.*", **members: Any) -> None:
         """Subscribe a path of the receivers."""
         made = self.server.subscribe(
-            f"http://127.0.0.1:{self._receiver_port}{path}",
+            f"http://127.0.0.1:{self.receiver_port}{path}",
             event_type,
             orderingEnabled=path.startswith(receiver.ORDERED),
             retryPolicy={"schedule": [0.1] * 20},
