@@ -25,7 +25,7 @@ from tidings.system import SystemChance
 from tidings.transport import HttpTransport
 
 PAYLOADS = Payloads("https://api.example.com", b"a" * 32)
-_LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
+LOOPBACK = AddressRules(allowed_networks=LOOPBACK_NETWORKS, allow_http=True)
 
 
 class EngineWorld:
@@ -98,7 +98,7 @@ async def engine_world(
     folder: Path,
     *,
     concurrency_max: int = 64,
-    rules: AddressRules = _LOOPBACK,
+    rules: AddressRules = LOOPBACK,
     proxy: EgressProxy | None = None,
 ) -> AsyncIterator[EngineWorld]:
     """Everything running; it is stopped in order at the end."""

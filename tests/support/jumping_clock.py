@@ -9,6 +9,7 @@ class JumpingClock(SystemClock):
     def __init__(self) -> None:
         self.ahead_ms = 0
         self.monotonic_ahead_ms = 0.0
+        self.boot_ahead_ms = 0.0
 
     def now_ms(self) -> int:
         return super().now_ms() + self.ahead_ms
@@ -16,3 +17,7 @@ class JumpingClock(SystemClock):
     def monotonic_ms(self) -> float:
         """See `Clock`."""
         return super().monotonic_ms() + self.monotonic_ahead_ms
+
+    def boot_ms(self) -> float:
+        """See `Clock`."""
+        return super().boot_ms() + self.boot_ahead_ms
