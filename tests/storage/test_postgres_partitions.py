@@ -93,7 +93,7 @@ def test_partitions_have_the_keys_and_indexes_of_their_tables(postgres: Postgres
     )
     for table in LOG:
         indexes = postgres.execute(sql, (table, Partition(table, TODAY).name)).fetchone()[0]
-        assert indexes == 2 * {"event": 2, "finished_delivery": 5, "attempt": 1}[table]
+        assert indexes == 2 * {"event": 2, "finished_delivery": 7, "attempt": 1}[table]
 
 
 def test_only_days_that_are_wholly_over_are_dropped(postgres: PostgresConnection) -> None:
