@@ -8,7 +8,6 @@ process, and what was done to that process: window W4 if the receiver had answer
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from tests.cluster.rates import too_fast
@@ -91,13 +90,16 @@ class _Explaining:
             for each in requests
             if each.number not in on_record
         }
-        for before, after in pairwise(requests):
-            if any(each.status == 200 for each in requests[: requests.index(after)]):
-                # It came because nobody knew of one before it, or it was itself left behind.
-                reason = reasons.get(before.number) or reasons.get(after.number)
+        taken: Request | None = None
+        for request in requests:
+            if taken is not None:
+                # It came because nobody knew of the one before it, or it was itself left behind.
+                reason = reasons.get(taken.number) or reasons.get(request.number)
                 balance.duplicates[reason or "none"] += 1
                 if reason is None:
-                    balance.unexplained.append(f"{after} repeats {before} of {delivery}")
+                    balance.unexplained.append(f"{request} repeats {taken} of {delivery}")
+            if request.status == 200:
+                taken = request
 
     def _fate(self, request: Request, requests: list[Request], unanswered: list[Any]) -> str | None:
         balance = self._balance

@@ -2,8 +2,8 @@
 
 Run it: ``python -m tests.crashes.senders PORT LOG``. It looks many times a second, beside the
 receivers, so that these are never slow. Looked for are the processes that were started by whoever
-started this one. Each connection that is found gets a line in the log: when that was, its port at
-the other end, and its process.
+started this one. Each connection that is found gets a line in the log: the moment of the look
+before that, its port at the other end, and its process; and one more with nobody when it is gone.
 """
 
 import os
@@ -17,21 +17,20 @@ from pathlib import Path
 _EVERY_SECONDS = 0.05
 _SOCKETS = Path("/proc/net/tcp")
 _LOCAL, _PEER, _INODE = 1, 2, 9
-_NOBODY = "0"
+_NO_INODE = "0"
+_NOBODY = 0
 
 
 def senders_of(log: Path) -> Callable[[int, int], int]:
-    """Read a log: which process held a port at a moment, 0 if nobody has looked meanwhile."""
+    """Read a log: which process held a port at a moment; 0 if nobody looked meanwhile."""
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for line in log.read_text().splitlines():
         at_ms, port, process = map(int, line.split())
         found[port].append((at_ms, process))
 
     def sender(port: int, at_ms: int) -> int:
-        """Whoever was found last before then, or else soon afterwards."""
-        holders = found.get(port, [])
-        before = [process for found_ms, process in holders if found_ms <= at_ms]
-        return before[-1] if before else next((process for _, process in holders), 0)
+        before = [process for since_ms, process in found.get(port, []) if since_ms <= at_ms]
+        return before[-1] if before else 0
 
     return sender
 
@@ -40,16 +39,18 @@ def note(port: int, log: Path) -> None:
     """Look for ever."""
     starter = os.getppid()
     known: dict[str, int] = {}
+    looked_ms = 0
     with log.open("a", buffering=1) as file:
         while True:
+            before_ms, looked_ms = looked_ms, round(time.time() * 1_000)
             present = dict(_connections(port))
-            known = {inode: one for inode, one in known.items() if inode in present}
+            for inode in known.keys() - present.keys():
+                file.write(f"{looked_ms} {known.pop(inode)} {_NOBODY}\n")
             awaited = {inode: one for inode, one in present.items() if inode not in known}
             if awaited:
-                now_ms = round(time.time() * 1_000)
                 for inode, process in _holders(starter, awaited):
                     known[inode] = awaited[inode]
-                    file.write(f"{now_ms} {awaited[inode]} {process}\n")
+                    file.write(f"{before_ms} {awaited[inode]} {process}\n")
             time.sleep(_EVERY_SECONDS)
 
 
@@ -59,7 +60,7 @@ def _connections(port: int) -> Iterator[tuple[str, int]]:
     for line in _SOCKETS.read_text().splitlines()[1:]:
         if peer in line:
             parts = line.split()
-            if parts[_PEER].endswith(peer) and parts[_INODE] != _NOBODY:
+            if parts[_PEER].endswith(peer) and parts[_INODE] != _NO_INODE:
                 port_there = int(parts[_LOCAL].rpartition(":")[2], 16)
                 yield f"socket:[{parts[_INODE]}]", port_there
 
