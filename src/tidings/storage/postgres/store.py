@@ -10,7 +10,7 @@ from tidings.core.health import Health
 from tidings.core.ownership import Statement
 from tidings.ports.clock import Chance
 from tidings.ports.cluster import Arrivals
-from tidings.ports.store import LifecycleData
+from tidings.ports.store import LifecycleData, StoreUnavailable
 from tidings.storage.faults import CommitUnknown
 from tidings.storage.postgres.connection import PostgresConnection
 from tidings.storage.postgres.coordination import coordinate, coordination_connection
@@ -83,13 +83,19 @@ class PostgresStore(PostgresQueue, PostgresRetention, SqlStore):
         """See `EventStore`.
 
         When nobody can say whether a commit took effect, the same events are brought again: those
-        that it holds are found. Only a commit that is known to stand says so.
+        that it holds are found. Only a commit that is known to stand says so. A database that is
+        away for a moment is waited for then, because who is told to come again may come with
+        another id.
         """
         accept = super().accept_events
+        is_unknown = False
         for seconds in _LOOK_UP_SECONDS:
             try:
                 return await accept(events, now_ms=now_ms, backlog_max=backlog_max)
-            except CommitUnknown:
+            except StoreUnavailable as fault:
+                is_unknown = is_unknown or isinstance(fault, CommitUnknown)
+                if not is_unknown:
+                    raise
                 await asyncio.sleep(seconds)
         return await accept(events, now_ms=now_ms, backlog_max=backlog_max)
 
