@@ -109,7 +109,7 @@ class _Explaining:
                 unanswered.remove(attempt)
                 balance.strays.add(request.number)
                 return LATE
-        others = [each for each in requests if each.sender != request.sender]
+        others = [each for each in requests if self._is_by_another(each, request)]
         if not others:
             balance.unexplained.append(f"{request} is not on record, nor anybody's after it")
             return None
@@ -128,6 +128,13 @@ class _Explaining:
                 )
         balance.unexplained.append(f"{request} is not on record: {requests}")
         return None
+
+    def _is_by_another(self, each: Request, request: Request) -> bool:
+        """Whether a request is of another owner; a worker that was frozen in between is one."""
+        return each.sender != request.sender or any(
+            freeze.process == request.sender and request.at_ms <= freeze.resumed_ms <= each.at_ms
+            for freeze in self._one.freezes
+        )
 
     def _was_left_behind(self, request: Request, freeze: Freeze) -> bool:
         """Whether it was on its way when its worker was stopped, and came when that went on."""
