@@ -80,6 +80,16 @@ def test_the_same_holds_when_somebody_else_ends_the_head() -> None:
     assert [send.delivery.seq for send in world.flow(OK)] == [follower.seq]
 
 
+def test_a_new_row_does_not_go_past_a_follower_that_nobody_handed_over() -> None:
+    world = owning()
+    head, follower = world.publish("ordered", 2, ordering_key="k")
+    tell_arrivals(world)
+    world.end_elsewhere([head])
+    (newer,) = world.publish("ordered", 1, ordering_key="k")
+    tell_arrivals(world)
+    assert [send.delivery.seq for send in world.flow(OK)] == [follower.seq, newer.seq]
+
+
 def test_a_head_that_somebody_elses_end_uncovers_is_taken_up() -> None:
     world = owning()
     (head,) = world.publish("ordered", 1, ordering_key="k")

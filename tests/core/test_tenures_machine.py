@@ -100,8 +100,8 @@ class SharedMachine(RuleBasedStateMachine):
             case _:
                 world.begin(name)
 
-    @rule(where=anywhere, is_here=st.booleans(), is_retry=st.booleans(), reads=few)
-    def act(self, where: int, is_here: bool, is_retry: bool, reads: int) -> None:
+    @rule(where=anywhere, is_here=st.booleans(), is_retry=st.booleans(), reads=few, unseen=few)
+    def act(self, where: int, is_here: bool, is_retry: bool, reads: int, unseen: int) -> None:
         """A person ends a row or asks for an attempt, here or elsewhere."""
         world = self.world
         rows = [row for row in world.table.rows.values() if not is_retry or self._may_retry(row)]
@@ -112,7 +112,7 @@ class SharedMachine(RuleBasedStateMachine):
             elif is_here:
                 world.end([row])
             else:
-                world.end_elsewhere([row])
+                world.end_elsewhere([row], unseen=unseen)
         self._read(reads)
 
     @rule(name=names, change=st.sampled_from((Change.PAUSE, Change.DISABLE, Change.RESUME)))

@@ -84,15 +84,15 @@ class SharedWorld(SchedulerWorld):
         self.untold.append(lambda: self.scheduler.changed([asked], self.now_ms))
         self.tell_all()
 
-    def end_elsewhere(self, rows: Iterable[Delivery]) -> None:
-        """Somebody else ends rows."""
+    def end_elsewhere(self, rows: Iterable[Delivery], *, unseen: int = 1) -> None:
+        """Somebody else ends rows, by a transaction that has not seen the newest ones."""
         for row in rows:
             if row.seq in self.table.rows:
-                newest_seq = self.table.last_seq
+                newest_seq = self.table.last_seq - unseen
                 head = self.table.end(self.table.rows[row.seq])
                 self.ended_by_others.add(row.seq)
                 self.log.append((True, row))
-                if head is not None and (self.sees_all or head.seq < newest_seq):
+                if head is not None and (self.sees_all or head.seq <= newest_seq):
                     self.log.append((False, head))
 
     def work_elsewhere(self, name: str, *, succeeds: bool) -> None:
@@ -158,9 +158,9 @@ class SharedWorld(SchedulerWorld):
                     beginning.noted.add(row.subscription_id)
             self.promises.ended(look.ended)
             self.scheduler.ended(look.ended, self.now_ms)
-            self.scheduler.arrived(look.rows, self.now_ms)
             self.scheduler.changed(look.changed, self.now_ms)
             self.scheduler.all_told(look.ended, self.now_ms)
+            self.scheduler.arrived(look.rows, self.now_ms)
         self.scheduler.reading.end_read(look.reading)
         return found
 

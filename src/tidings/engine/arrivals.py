@@ -142,9 +142,10 @@ def _tell(scheduler: Scheduler, found: Arrivals, now_ms: int) -> None:
     """Tell what concerns our shards; of others the scheduler takes nothing in."""
     if found.ended:
         scheduler.ended(found.ended, now_ms)
-    if found.rows:
-        scheduler.arrived(found.rows, now_ms)
     if found.changed:
         scheduler.changed(found.changed, now_ms)
     if found.ended:
+        # Before new rows, which would go past followers that have waited.
         scheduler.all_told(found.ended, now_ms)
+    if found.rows:
+        scheduler.arrived(found.rows, now_ms)

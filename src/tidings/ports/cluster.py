@@ -19,9 +19,9 @@ class Arrivals(msgspec.Struct, frozen=True):
     """What has come about in some shards; apply the members in the order in which they stand here.
 
     `ended` are rows that others have ended: `seq`, subscription and ordering key are theirs, the
-    rest is unimportant. `rows` are new ones, in the order of `seq`. `changed` are rows as they
-    stand now that others have changed: asked for by hand, or become heads of their lanes.
-    Everything up to `through_seq` was looked at, and all of it is committed.
+    rest is unimportant. `changed` are rows as they stand now that others have changed: asked for by
+    hand, or become heads of their lanes. `rows` are new ones, in the order of `seq`. Everything up
+    to `through_seq` was looked at, and all of it is committed.
     """
 
     rows: list[Delivery]
