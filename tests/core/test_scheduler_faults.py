@@ -379,3 +379,18 @@ def test_a_full_window_of_rows_that_are_all_in_memory_is_not_read_in_circles() -
     world.flow(None)
     world.now_ms += 10_000
     world.flow(None)
+
+
+@pytest.mark.parametrize("back_ms", [1, 30_000, 3_600_000])
+def test_a_due_row_that_lost_its_place_after_the_clock_was_put_back_is_found_again(
+    back_ms: int,
+) -> None:
+    world = SchedulerWorld()
+    world.subscribe("one")
+    world.flow(OK)
+    (row,) = world.publish("one")
+    world.retry(row.seq)
+    world.put_clock_back(back_ms)
+    for change in (Change.DISABLE, Change.RESUME):
+        world.change("one", change)
+    assert [send.delivery.seq for send in world.drain(OK)] == [row.seq]

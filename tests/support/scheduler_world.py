@@ -124,7 +124,7 @@ class SchedulerWorld:
     def put_clock_back(self, by_ms: int) -> None:
         """Somebody sets the wall clock."""
         self.now_ms -= by_ms
-        self.promises.clock_put_back(by_ms)
+        self.promises.clock_put_back(by_ms, self.now_ms)
 
     # What the engine does.
 

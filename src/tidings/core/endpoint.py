@@ -62,6 +62,7 @@ class Endpoint:
         "share",
         "silent_until_ms",
         "speed",
+        "spilled_until_ms",
         "subscription",
         "tenant",
         "wake_at_ms",
@@ -90,6 +91,7 @@ class Endpoint:
         # How far the page that is being read may be believed at most, if not as far as it looks.
         self.page_ends_seq: int | None = None
         self.due_spilled = False
+        self.spilled_until_ms = 0
         self.due_reading = False
         self.queued_as: Speed | None = None
         self.awaits_again_slot = False
@@ -188,6 +190,14 @@ class Endpoint:
         if self.page_reading:
             ends_seq = self.page_ends_seq
             self.page_ends_seq = seq if ends_seq is None else min(seq, ends_seq)
+
+    def spill(self, delivery: Delivery) -> None:
+        """Have due rows read, and among them this one, which has found no place.
+
+        Where clocks differ, or were put back, its time may be still to come.
+        """
+        self.due_spilled = True
+        self.spilled_until_ms = max(self.spilled_until_ms, delivery.due_at_ms or 0)
 
     def hand_over(self) -> None:
         """Want nothing any more: somebody else goes on. Requests in flight may still come back."""

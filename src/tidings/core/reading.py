@@ -94,6 +94,8 @@ class Reading:
                 self._turns.consider(endpoint, now_ms)
                 self._turns.wake_at(endpoint, now_ms + _READ_AGAIN_MS)
                 return
+            if not endpoint.due_spilled:
+                endpoint.spilled_until_ms = 0
         self._end_read(read.reading, endpoint, now_ms)
 
     def due_window_read(self, read: ReadDueWindow, rows: list[Delivery], now_ms: int) -> None:
@@ -190,7 +192,9 @@ class Reading:
             endpoint.due_reading = True
             endpoint.due_spilled = False
             reading = roster.finished.begin_read()
-            roster.commands.append(ReadDueOfSubscription(subscription_id, now_ms, limit, reading))
+            # What lies further ahead is read by the due window, in time.
+            until_ms = min(max(now_ms, endpoint.spilled_until_ms), now_ms + limits.DUE_WINDOW_MS)
+            roster.commands.append(ReadDueOfSubscription(subscription_id, until_ms, limit, reading))
         elif endpoint.due_spilled and endpoint.may_send():
             # Held rows have no timer of their own; the endpoint's next try is theirs.
             waits_until_ms = endpoint.waits_until_ms()
@@ -245,7 +249,7 @@ class Reading:
         """Forget a row that stands in the table, and see that it is read again in time."""
         self._roster.known.pop(delivery.seq, None)
         if delivery.due_at_ms is not None:
-            endpoint.due_spilled = True
+            endpoint.spill(delivery)
         else:
             endpoint.caught_up = False
             endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)

@@ -129,6 +129,7 @@ class Roster:
                 if self.is_present(delivery):
                     del self.known[delivery.seq]
                     endpoint.lanes.leave(delivery)
+                    endpoint.spill(delivery)
             rows.clear()
 
     def settle(self, endpoint: Endpoint) -> None:

@@ -250,7 +250,9 @@ class Scheduler:
 
     def next_sends(self, now_ms: int) -> list[Send]:
         """Everything that may be sent now. Each send holds a slot from here on."""
-        self._turns.follow_clock(now_ms)
+        if self._turns.follow_clock(now_ms):
+            # Rows that were due and have found no place are due later now.
+            self.reading.read_all_due()
         for hanging in self._slots.mark_hanging(now_ms):
             self._turns.consider(hanging, now_ms)
         for woken in self._turns.woken(now_ms):
@@ -322,7 +324,7 @@ class Scheduler:
             endpoint.lanes.leave(delivery)
             endpoint.caught_up = False
             endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
-            endpoint.due_spilled = True
+            endpoint.spill(delivery)
             self._turns.wake_at(endpoint, 0)
 
     def _fill_slots(self, sends: list[Send], now_ms: int) -> None:

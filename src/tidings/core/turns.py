@@ -25,20 +25,21 @@ class Turns:
         self._wakes: list[tuple[float, str]] = []
         self._latest_ms = 0
 
-    def follow_clock(self, now_ms: int) -> None:
-        """See that nobody's pace waits for a wall clock that was put back to catch up.
+    def follow_clock(self, now_ms: int) -> bool:
+        """See that nobody's pace waits for a wall clock that was put back; answers whether it was.
 
         What is promised by the wall clock, such as due times and rests, stays where it is.
         """
         back_by_ms = self._latest_ms - now_ms
         self._latest_ms = now_ms
         if back_by_ms <= 0:
-            return
+            return False
         self._roster.clock_put_back(back_by_ms, now_ms)
         self._slots.clock_put_back(back_by_ms, now_ms)
         for endpoint in self._roster.endpoints.values():
             endpoint.clock_put_back(back_by_ms, now_ms)
             self.wake_at(endpoint, 0)
+        return True
 
     def consider(self, endpoint: Endpoint, now_ms: int) -> None:
         """Put an endpoint into its queue if it may send, or to sleep until it may.
@@ -165,7 +166,7 @@ class Turns:
                 if is_present:
                     # Paused since it was asked for: the row is due, and is read again on resume.
                     del self._roster.known[delivery.seq]
-                    endpoint.due_spilled = True
+                    endpoint.spill(delivery)
                     self.wake_at(endpoint, endpoint.silent_until_ms or inf)
         return None
 
