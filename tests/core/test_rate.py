@@ -91,8 +91,16 @@ def test_a_clock_that_was_put_back_costs_one_interval_at_most() -> None:
     rate = RateLimit(10.0, now_ms=0, burst_ms=1_000)
     for _ in range(10):
         rate.take(7_200_000)
-    rate.clock_put_back(5_000)
+    rate.clock_put_back(7_195_000, 5_000)
     assert rate.free_at_ms() == 5_100
+
+
+def test_what_went_beyond_the_rate_is_waited_for_when_the_clock_was_put_back() -> None:
+    rate = RateLimit(2.0, now_ms=0)
+    for _ in range(3):
+        rate.take(60_000)
+    rate.clock_put_back(30_000, 30_000)
+    assert rate.free_at_ms() == 31_500
 
 
 @given(
@@ -112,7 +120,7 @@ def test_no_step_back_of_the_clock_lets_more_through(
         true_ms += gap_ms
         put_back_ms += back_ms
         if back_ms:
-            rate.clock_put_back(true_ms - put_back_ms)
+            rate.clock_put_back(back_ms, true_ms - put_back_ms)
         while rate.free_at_ms() <= true_ms - put_back_ms and len(sent) < 2_000:
             rate.take(true_ms - put_back_ms)
             sent.append(true_ms)

@@ -124,6 +124,11 @@ class SharedMachine(RuleBasedStateMachine):
         self.world.now_ms += milliseconds
         self.world.step()
 
+    @rule(milliseconds=st.sampled_from((1, 800, 30_000)))
+    def put_clock_back(self, milliseconds: int) -> None:
+        self.world.put_clock_back(milliseconds)
+        self.world.step()
+
     @rule(sees_all=st.booleans(), where=anywhere)
     def fail(self, sees_all: bool, where: int) -> None:
         """A read or a body cannot be had; and transactions become lucky, or unlucky."""

@@ -139,7 +139,7 @@ class Endpoint:
         self.concurrency.clock_put_back(now_ms)
         for rate in (self.rate, self.departures):
             if rate is not None:
-                rate.clock_put_back(now_ms)
+                rate.clock_put_back(by_ms, now_ms)
 
     def may_send(self) -> bool:
         """Whether its subscription allows attempts; without a secret nothing goes unsigned."""

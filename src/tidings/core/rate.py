@@ -39,12 +39,14 @@ class RateLimit:
         """Count a request that goes now."""
         self._arrival_ms = max(self._arrival_ms, float(now_ms)) + self._interval_ms
 
-    def clock_put_back(self, now_ms: float) -> None:
+    def clock_put_back(self, by_ms: float, now_ms: float) -> None:
         """Wait no longer than one does that was used up a moment ago, however late it was before.
 
-        Where the clock stood in between nobody knows, so this is never too soon.
+        Where the clock stood in between nobody knows, so this is never too soon. What went beyond
+        the rate, as people may, is still to be waited for.
         """
-        self._arrival_ms = min(self._arrival_ms, now_ms + self._interval_ms + self._tolerance_ms)
+        used_up_ms = now_ms + self._interval_ms + self._tolerance_ms
+        self._arrival_ms = min(self._arrival_ms, max(used_up_ms, self._arrival_ms - by_ms))
 
     def is_idle(self, now_ms: float) -> bool:
         """Whether it is as good as a new one."""
