@@ -143,3 +143,8 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     def is_again(self) -> bool:
         """Whether its next attempt repeats something, so that fresh deliveries go before it."""
         return self.round > 0 or self.attempt_count > 0
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it waits for nothing but its turn, and was never tried."""
+        return self.due_at_ms is None and not self.is_again

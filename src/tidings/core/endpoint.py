@@ -206,8 +206,7 @@ class Endpoint:
 
     def add_ready(self, delivery: Delivery) -> None:
         """Let a row wait for its turn; a due one among the repeats, also before its first try."""
-        is_fresh = delivery.due_at_ms is None and not delivery.is_again
-        (self.fresh if is_fresh else self.again).append(delivery)
+        (self.fresh if delivery.is_fresh else self.again).append(delivery)
 
     def next_ready(self, *, again_allowed: bool) -> Delivery | None:
         """Remove and answer the row whose turn it is.

@@ -66,7 +66,7 @@ class Reading:
             endpoint.page_reading = False
             ends_seq, endpoint.page_ends_seq = endpoint.page_ends_seq, None
             if endpoint.cursor_seq == read.after_seq and not endpoint.subscription.is_over:
-                fitting = self._fitting(rows, beside=len(endpoint.fresh))
+                fitting = self._fitting(endpoint, rows)
                 if len(fitting) < len(rows):
                     last_seq, is_last = (fitting[-1].seq if fitting else 0), False
                 self.take_all(endpoint, fitting, now_ms)
@@ -86,7 +86,7 @@ class Reading:
         endpoint = self._roster.endpoint_of_read(read.subscription_id, read.reading, now_ms)
         if endpoint is not None:
             endpoint.due_reading = False
-            fitting = self._fitting(rows, beside=len(endpoint.again))
+            fitting = self._fitting(endpoint, rows)
             endpoint.due_spilled |= len(rows) >= read.limit or len(fitting) < len(rows)
             if not self.take_all(endpoint, fitting, now_ms) and endpoint.due_spilled:
                 # All of these are in memory already: more can be had when some of them are gone.
@@ -182,7 +182,8 @@ class Reading:
         subscription_id = endpoint.subscription.subscription_id
         limit = limits.ENDPOINT_WINDOW_ROWS_MAX
         is_full = len(roster.known) >= limits.ROWS_IN_MEMORY_MAX
-        if endpoint.wants_page(now_ms) and not (is_full and endpoint.fresh):
+        has_repeats = len(endpoint.again) >= limits.ENDPOINT_ROWS_MIN
+        if endpoint.wants_page(now_ms) and not (is_full and (endpoint.fresh or has_repeats)):
             endpoint.page_reading = True
             reading = roster.finished.begin_read()
             roster.commands.append(
@@ -201,21 +202,26 @@ class Reading:
             if waits_until_ms > now_ms:
                 self._turns.wake_at(endpoint, waits_until_ms)
 
-    def _fitting(self, rows: list[Delivery], *, beside: int) -> list[Delivery]:
+    def _fitting(self, endpoint: Endpoint, rows: list[Delivery]) -> list[Delivery]:
         """The first of the rows that were read: those that memory has room for.
 
-        A full memory takes a few from everybody who has none there, so that nobody has to wait for
-        the backlogs of others.
+        A full memory takes a few fresh rows and a few repeats from everybody who has none there, so
+        that nobody has to wait for the backlogs of others. Repeats come in pages, too: a replay has
+        no due time.
         """
         known = self._roster.known
-        room = max(limits.ROWS_IN_MEMORY_MAX - len(known), limits.ENDPOINT_ROWS_MIN - beside)
+        room = limits.ROWS_IN_MEMORY_MAX - len(known)
         if len(rows) <= room:
             return rows
+        beside = {True: len(endpoint.fresh), False: len(endpoint.again)}
         fitting: list[Delivery] = []
         for delivery in rows:
-            room -= delivery.seq not in known
-            if room < 0:
-                break
+            if delivery.seq not in known:
+                is_fresh = delivery.is_fresh
+                if room <= 0 and beside[is_fresh] >= limits.ENDPOINT_ROWS_MIN:
+                    break
+                room -= 1
+                beside[is_fresh] += 1
             fitting.append(delivery)
         return fitting
 

@@ -70,8 +70,9 @@ def check_outline(body: bytes) -> None:
 
 def depth(body: bytes) -> int:
     """How deeply a JSON text is nested; meaningless but harmless for what is no JSON."""
-    if body.count(b"[") + body.count(b"{") <= 1:
-        return body.count(b"[") + body.count(b"{")
+    if body[:1] in (b"[", b"{") and body.count(b"[") + body.count(b"{") == 1:
+        # As most data are: one object without another in it.
+        return 1
     brackets = _STRING.sub(b"", body).translate(None, _ALL_BUT_BRACKETS)
     return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0)
 
