@@ -79,3 +79,23 @@ def test_memory_is_bounded_however_many_have_a_backlog_and_nobody_waits_for_othe
     assert world.scheduler.rows_in_memory <= bound + 20
     world.drain(OK)
     assert world.table.rows == {}
+
+
+def test_a_replayed_backlog_fills_memory_no_further_than_a_fresh_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "ROWS_IN_MEMORY_MAX", 20)
+    monkeypatch.setattr(limits, "DUE_ROWS_IN_MEMORY_MAX", 10)
+    world = SchedulerWorld(concurrency_max=1)
+    world.subscribe("a")
+    rows = world.publish("a", 120)
+    world.drain(OK)
+    for row in rows:
+        world.replay(row.delivery_id)
+    world.tell_all()
+    world.restart()
+    world.flow(None)
+    assert world.scheduler.rows_in_memory <= 20 + 2 * limits.ENDPOINT_ROWS_MIN + 1
+    world.flow(OK)
+    world.drain(OK)
+    assert world.table.rows == {}
