@@ -2,9 +2,10 @@
 #
 #   ARGS     more arguments for what a command runs:  make test ARGS="-k retry"
 #   PYTHON   the interpreter that .venv is made with:  make test PYTHON=python3.12
-#   WORKERS  processes that share the tests; 0 runs them in one, as a debugger wants it
+#   WORKERS  processes that share the tests; 0 runs them in one, as a debugger wants it. Many tests
+#            wait for other processes, so there is one more than usual machines have cores.
 
-WORKERS ?= 2
+WORKERS ?= 3
 export PYTHON
 
 python := .venv/bin/python

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from simulation.planted_faults.planting import around, fault, instead
 from tidings.core.content_filter import EventData, FilterOutcome
-from tidings.core.payload import Form, Payloads, form_of
+from tidings.core.payload import Form, Payloads
 from tidings.core.routing import Routing
 from tidings.engine.sending import Sender
 from tidings.operations.publish import Publisher
@@ -21,13 +21,12 @@ def _keeping_the_first_filter(put: Any) -> Any:
     return keep
 
 
-def _following_the_subscription(send: Any) -> Any:
-    async def follow(
-        sender: Any, subscription: Any, stored: Any, _form: Any, *others: Any, **members: Any
+def _following_the_subscription(request: Any) -> Any:
+    def follow(
+        sender: Any, subscription: Any, stored: Any, _form: Any, seq: int, **options: Any
     ) -> Any:
-        thin_above = subscription.thin_above_bytes
-        form = form_of(subscription.payload_format, thin_above, len(stored.body))
-        return await send(sender, subscription, stored, form, *others, **members)
+        form = subscription.form_of(len(stored.body))
+        return request(sender, subscription, stored, form, seq, **options)
 
     return follow
 
@@ -58,7 +57,7 @@ CONTENT_FAULTS: Final = (
     fault(
         "the form is not kept",
         "a retry goes out in the format that the subscription has by then",
-        around(Sender, "send", _following_the_subscription),
+        around(Sender, "request", _following_the_subscription),
     ),
     fault(
         "the rate quota counts nothing",
