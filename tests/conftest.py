@@ -1,6 +1,7 @@
 """What holds for every test: nothing from the caller's environment, and no haste."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -29,6 +30,15 @@ def pytest_configure() -> None:
         is_ours = name.startswith("TIDINGS_") and not name.startswith("TIDINGS_TEST_")
         if is_ours or name.lower() in _PROXIES:
             del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """Undo what a command that runs in this process did to the files of all tests after it."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
 
 
 @pytest.hookimpl(tryfirst=True)

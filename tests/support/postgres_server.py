@@ -164,7 +164,10 @@ class PostgresServer(Databases):
         programs = self.installation.programs
         if os.geteuid() != 0 or all(path.stat().st_mode & 0o001 for path in programs.parents):
             return programs
-        return copied(programs, self.folder / "programs")
+        folder = self.folder / "programs"
+        folder.mkdir()
+        folder.chmod(0o755)  # whatever the umask is
+        return copied(programs, folder)
 
     def make(self) -> None:
         """Make an empty data directory."""
