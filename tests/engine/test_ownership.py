@@ -185,6 +185,31 @@ async def test_shards_of_a_dead_worker_are_taken_over_and_ordered_endpoints_wait
         await one.until(is_delivered)
 
 
+async def test_the_wait_for_a_lost_owner_goes_on_when_its_shards_are_handed_on(
+    url: str, receiver: Receiver
+) -> None:
+    async with worker(url) as one:
+        await owning_all(one)
+        ordered = await one.subscribed(f"{receiver.url}/ordered", "ordered", ordering_enabled=True)
+        await one.die()
+        await one.publish(1, event_type=ordered.event_type.replace("*", "one"))
+        await in_database(url, "DELETE FROM worker", "SELECT 1")
+        async with worker(url) as heir:
+            await owning_all(heir)
+            assert heir.owner.take_overs == ALL
+            await heir.leave()
+        async with worker(url) as last:
+            await owning_all(last)
+            assert last.owner.take_overs == 0
+            scheduler = last.engine.dispatcher.scheduler
+            endpoint = scheduler._roster.endpoints[ordered.subscription_id]
+            await last.until(lambda: endpoint.ready_rows == 1)
+            assert endpoint.waits_until_ms() > last.clock.now_ms()
+            assert receiver.at("/ordered") == []
+            await last.jump(limits.LOST_OWNER_SILENCE_MS)
+            await last.until(lambda: all_delivered(last, 1))
+
+
 async def test_nothing_is_sent_when_the_lease_is_nearly_over_until_it_is_renewed(
     url: str, receiver: Receiver
 ) -> None:

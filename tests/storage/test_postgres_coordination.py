@@ -32,6 +32,7 @@ from tidings.storage.postgres.coordination import (
     coordinate,
     coordination_connection,
     has_session,
+    list_silences,
 )
 
 SESSIONS = ("a", "b", "c")
@@ -128,6 +129,27 @@ def test_a_shard_is_released_only_as_it_is_owned(postgres: PostgresConnection) -
     coordinate(postgres, ReleaseShards("a", {}))
     shards = observed(postgres, "a").shards
     assert shards[1:4] == [ShardRow(None, 2), ShardRow("a", 1), ShardRow("a", 1)]
+
+
+def test_the_silence_of_a_lost_owner_outlasts_whoever_took_its_shard(
+    postgres: PostgresConnection,
+) -> None:
+    for session in ("lost", "heir", "last"):
+        coordinate(postgres, OpenSession(session))
+    coordinate(postgres, ClaimShards("lost", {3: FREE}))
+    coordinate(postgres, ClaimShards("heir", {5: FREE}))
+    assert list_silences(postgres, {3, 5}) == {}
+    coordinate(postgres, CloseSession("lost"))
+    coordinate(postgres, ClaimShards("heir", {3: ShardRow("lost", 1)}))
+    coordinate(postgres, ReleaseShards("heir", {3: 2, 5: 1}))
+    free = {3: ShardRow(None, 3), 5: ShardRow(None, 2)}
+    assert coordinate(postgres, ClaimShards("last", free)) == {3: 4, 5: 3}
+    silences = list_silences(postgres, {3, 5})
+    assert set(silences) == {3}
+    assert 0 < silences[3] <= limits.LOST_OWNER_SILENCE_MS
+    assert list_silences(postgres, {5}) == {}
+    postgres.execute("UPDATE shard SET silent_until = clock_timestamp()", ())
+    assert list_silences(postgres, {3}) == {}
 
 
 def test_workers_that_want_the_same_shards_share_them_out(postgres_url: str) -> None:

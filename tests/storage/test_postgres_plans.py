@@ -119,6 +119,7 @@ async def use_the_cluster(filled: Filled) -> None:
     await store.read_bodies([row.event_seq for row in rows])
     await store.postpone({rows[1].seq: NOW_MS})
     await store.count_unfinished([row.seq for row in rows])
+    await store.list_silences(range(SHARDS))
     await store.load_healths([rows[0].subscription_id])
 
 

@@ -204,7 +204,7 @@ class SharedWorld(SchedulerWorld):
             {*beginning.with_rows, *beginning.noted},
             beginning.healths,
             now_ms=self.now_ms,
-            silent_until_ms=silent_until_ms,
+            silent_until_ms={shard: silent_until_ms},
         )
 
     def own_all(self) -> None:

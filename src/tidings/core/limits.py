@@ -288,6 +288,8 @@ COORDINATION_RETRY_MS: Final = 250
 COORDINATION_OUTAGE_MS: Final = 5_000
 """Without a renewal for so long, the database counts as having been away for everybody."""
 HAND_OVER_MS: Final = 2_000
+LOST_OWNER_SILENCE_MS: Final = (TIMEOUT_SECONDS_MAX + 1) * 1_000
+"""For how long a lost owner may still have requests on their way, and a little more."""
 SHARDS_OWNED_AGAIN_MS: Final = 15_000
 """After a worker died, and while the database is up, the others own its shards by then."""
 

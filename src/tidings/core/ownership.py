@@ -67,6 +67,7 @@ class ClaimShards(msgspec.Struct, frozen=True):
     """Own those of these shards that are still as they were seen; answer their new versions.
 
     The session must be there, in the same transaction, and no session of the owner that was seen.
+    Such an owner was lost: from now on the shard is silent for `LOST_OWNER_SILENCE_MS`.
     """
 
     session: str
@@ -90,7 +91,11 @@ Statement = OpenSession | RenewSession | EndSession | ClaimShards | ReleaseShard
 
 
 class BeginShards(msgspec.Struct, frozen=True):
-    """Read the rows of these shards and send. Ordered lanes wait if the last owner was lost."""
+    """Read the rows of these shards and send.
+
+    Ordered lanes wait for what lost owners may have on their way. The table remembers for how long,
+    because this owner may hand the shard on meanwhile.
+    """
 
     shards: Sequence[int]
     are_from_lost_owner: bool

@@ -11,6 +11,7 @@ time in which it was ours counts for nothing, because somebody else may have gon
 
 from collections.abc import Collection, Iterable, Mapping
 from math import ceil
+from types import MappingProxyType
 
 from tidings.core import limits
 from tidings.core.health import HEALTHY, Health
@@ -78,12 +79,12 @@ class Tenures:
         healths: Mapping[str, Health],
         *,
         now_ms: int,
-        silent_until_ms: int = 0,
+        silent_until_ms: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         """Work on these shards, with what the store holds of their subscriptions.
 
-        Until `silent_until_ms` nothing is sent to endpoints with ordering: a lost owner may have
-        requests in flight to them.
+        Until `silent_until_ms` of a shard nothing is sent to its endpoints with ordering: a lost
+        owner may have requests in flight to them.
         """
         roster = self._roster
         tenures = roster.tenures
@@ -92,7 +93,8 @@ class Tenures:
             # Left of an earlier time, for a request that was in flight then.
             roster.endpoints.pop(subscription_id, None)
         reading = roster.finished.newest_reading
-        tenures.update(dict.fromkeys(shards, Tenure(now_ms, silent_until_ms, reading)))
+        for shard in shards:
+            tenures[shard] = Tenure(now_ms, silent_until_ms.get(shard, 0), reading)
         for subscription_id in dict.fromkeys([*with_rows, *healths]):
             endpoint = roster.endpoint(subscription_id, now_ms)
             if endpoint is not None:

@@ -47,8 +47,6 @@ _STATEMENTS = (
 _SESSION_BYTES = 16
 _STORE_AWAY_SECONDS = 0.25
 _HEALTHS_AT_ONCE = 5_000
-_SILENCE_MS = (limits.TIMEOUT_SECONDS_MAX + 1) * 1_000
-"""For how long a lost owner may still have requests on their way, and a little more."""
 
 
 class Owner(Lease):
@@ -229,13 +227,11 @@ class Owner(Lease):
     def _begin(self, shards: frozenset[int], *, is_take_over: bool) -> None:
         mark = object()
         self._beginning.update(dict.fromkeys(shards, mark))
-        silent_until_ms = 0
         if is_take_over:
             self.take_overs += len(shards)
-            silent_until_ms = self._clock.now_ms() + _SILENCE_MS
-        self._begin_step(self._find_rows(shards, mark, silent_until_ms))
+        self._begin_step(self._find_rows(shards, mark))
 
-    async def _find_rows(self, shards: frozenset[int], mark: object, silent_until_ms: int) -> None:
+    async def _find_rows(self, shards: frozenset[int], mark: object) -> None:
         """Look for what there is to do in shards that are ours now, until it is known."""
         await self._wait_for_given_up()
         while shards := self._still(shards, mark):
@@ -243,6 +239,7 @@ class Owner(Lease):
                 await self._reader.include(shards)
                 with_rows = await self._store.list_subscriptions_with_deliveries(shards)
                 healths = await self._load_healths(shards)
+                silences = await self._store.list_silences(shards)
             except StoreUnavailable as fault:
                 _LOG.warning("shards wait for the store: %s", fault)
                 await asyncio.sleep(_STORE_AWAY_SECONDS)
@@ -250,7 +247,7 @@ class Owner(Lease):
                 _LOG.exception("shards could not be begun, and will be")
                 await asyncio.sleep(_STORE_AWAY_SECONDS)
             else:
-                self._begun(self._still(shards, mark), with_rows, healths, silent_until_ms)
+                self._begun(self._still(shards, mark), with_rows, healths, silences)
                 return
 
     def _still(self, shards: frozenset[int], mark: object) -> frozenset[int]:
@@ -270,8 +267,9 @@ class Owner(Lease):
         shards: Collection[int],
         with_rows: Collection[str],
         healths: Mapping[str, Health],
-        silent_until_ms: int,
+        silences: Mapping[int, int],
     ) -> None:
+        now_ms = self._clock.now_ms()
         for shard in shards:
             del self._beginning[shard]
         noted = self._reader.tell(shards)
@@ -283,8 +281,8 @@ class Owner(Lease):
             shards,
             {*with_rows, *noted},
             healths,
-            now_ms=self._clock.now_ms(),
-            silent_until_ms=silent_until_ms,
+            now_ms=now_ms,
+            silent_until_ms={shard: now_ms + left_ms for shard, left_ms in silences.items()},
         )
         self._reader.nudge()
         self._on_begun()

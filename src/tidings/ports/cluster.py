@@ -37,6 +37,13 @@ class ClusterStore(Store, Protocol):
         """Carry out a statement about ownership; answers what the statement's docstring says."""
         ...
 
+    async def list_silences(self, shards: Collection[int]) -> dict[int, int]:
+        """For how many ms more lost owners of these shards may have requests on their way.
+
+        Shards of which nobody has are missing.
+        """
+        ...
+
     async def newest_seq(self) -> int:
         """The highest `seq` of all that is committed."""
         ...

@@ -5,7 +5,7 @@ alone. Whoever writes for a shard begins its transaction with `has_session`: tha
 until the commit, so that it cannot be ended, and its shards cannot be claimed, in between.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from tidings.core import limits
@@ -21,9 +21,11 @@ from tidings.core.ownership import (
     Statement,
 )
 from tidings.storage.postgres.connection import PostgresConnection
+from tidings.storage.sql.database import Database
 
 COORDINATION_STATEMENT_MS: Final = limits.COORDINATION_TIMEOUT_MS - limits.SERVER_SILENT_MS
 
+_SILENCE: Final = f"clock_timestamp() + interval '{limits.LOST_OWNER_SILENCE_MS} milliseconds'"
 _EXPIRY: Final = f"clock_timestamp() + interval '{limits.LEASE_MS} milliseconds'"
 # Rows are locked in the order of shards, so that nobody who wants the same ones waits for ever.
 _SEEN: Final = "WITH locked AS (SELECT shard.shard, seen.session FROM shard JOIN ("
@@ -32,7 +34,8 @@ _CLAIMED: Final = (
     " WHERE shard.version = seen.version AND shard.owner IS NOT DISTINCT FROM seen.owner"
     " AND NOT EXISTS (SELECT 1 FROM worker WHERE worker.session = shard.owner)"
     " ORDER BY shard.shard FOR UPDATE OF shard)"
-    " UPDATE shard SET owner = locked.session, version = version + 1 FROM locked"
+    " UPDATE shard SET owner = locked.session, version = version + 1, silent_until ="
+    f" CASE WHEN shard.owner IS NULL THEN shard.silent_until ELSE {_SILENCE} END FROM locked"
     " WHERE shard.shard = locked.shard RETURNING shard.shard, shard.version"
 )
 _RELEASED: Final = (
@@ -72,6 +75,15 @@ def has_session(db: PostgresConnection, session: str) -> bool:
     """Whether a session is still there; if so nobody can end it before the transaction ends."""
     sql = "SELECT 1 FROM worker WHERE session = ? FOR KEY SHARE"
     return db.execute(sql, (session,)).fetchone() is not None
+
+
+def list_silences(db: Database, shards: Collection[int]) -> dict[int, int]:
+    """For how many ms more lost owners of these shards may have requests on their way."""
+    silences = db.execute(
+        "SELECT shard, CEIL(EXTRACT(epoch FROM silent_until - clock_timestamp()) * 1000)::bigint"
+        " FROM shard WHERE silent_until > clock_timestamp()"
+    ).fetchall()
+    return {shard: left_ms for shard, left_ms in silences if shard in shards}
 
 
 def _carry_out(db: PostgresConnection, statement: Statement) -> object:

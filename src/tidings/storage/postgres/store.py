@@ -14,7 +14,11 @@ from tidings.ports.cluster import Arrivals
 from tidings.ports.store import LifecycleData, StoreUnavailable
 from tidings.storage.faults import CommitUnknown
 from tidings.storage.postgres.connection import PostgresConnection
-from tidings.storage.postgres.coordination import coordinate, coordination_connection
+from tidings.storage.postgres.coordination import (
+    coordinate,
+    coordination_connection,
+    list_silences,
+)
 from tidings.storage.postgres.copy_mark import refuse_unfinished
 from tidings.storage.postgres.following import Listening, read_arrivals, read_healths, read_new_rows
 from tidings.storage.postgres.migrate import migrate
@@ -110,6 +114,10 @@ class PostgresStore(PostgresQueue, PostgresRetention, SqlStore):
         return await asyncio.get_running_loop().run_in_executor(
             self._coordinating, coordinate, self._coordinator, statement
         )
+
+    async def list_silences(self, shards: Collection[int]) -> dict[int, int]:
+        """See `ClusterStore`."""
+        return await self.read(lambda db: list_silences(db, shards))
 
     async def newest_seq(self) -> int:
         """See `ClusterStore`."""

@@ -314,13 +314,15 @@ CREATE TABLE worker (
     expires_at timestamptz NOT NULL
 ) WITH (fillfactor = 10);
 
--- `version` rises with every change of the owner.
+-- `version` rises with every change of the owner. Until `silent_until` a lost owner may still have
+-- requests on their way, whoever owns the shard meanwhile.
 CREATE TABLE shard (
     shard bigint PRIMARY KEY,
     owner text COLLATE "C",
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    silent_until timestamptz
 ) WITH (fillfactor = 25);
-INSERT INTO shard SELECT number, NULL, 0 FROM generate_series(0, 255) AS number;
+INSERT INTO shard SELECT number, NULL, 0, NULL FROM generate_series(0, 255) AS number;
 
 -- What exactly one process does at a time, such as the retention.
 CREATE TABLE lease (
