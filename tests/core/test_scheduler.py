@@ -90,6 +90,29 @@ def test_a_subscription_that_is_over_is_settled_and_what_is_in_flight_ends(
     assert world.scheduler.rows_in_memory == 0
 
 
+@pytest.mark.parametrize("change", [Change.DISABLE, Change.DELETE])
+@pytest.mark.parametrize("is_given_up", [True, False])
+def test_what_comes_back_without_a_result_ends_with_its_subscription(
+    change: Change, *, is_given_up: bool
+) -> None:
+    world = SchedulerWorld()
+    world.subscribe("over")
+    (row,) = world.publish("over", 1)
+    world.tell_all()
+    world.step()
+    world.change("over", change)
+    world.flow(None)
+    assert set(world.table.rows) == {row.seq}
+    if is_given_up:
+        world.abandon(row.seq)
+    else:
+        world.answer(row.seq, ERROR)
+        world.lose()
+    world.flow(None)
+    assert world.table.rows == {}
+    assert (world.scheduler.subscription("over") is None) == (change is Change.DELETE)
+
+
 def test_what_somebody_ends_is_not_sent() -> None:
     world = SchedulerWorld()
     world.subscribe("one", ordering_enabled=True)

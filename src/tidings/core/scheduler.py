@@ -322,6 +322,10 @@ class Scheduler:
         endpoint = self._roster.endpoints.get(delivery.subscription_id)
         if endpoint is not None and endpoint.is_ours:
             endpoint.lanes.leave(delivery)
+            if endpoint.subscription.is_over:
+                # It was in flight when the other rows were settled, and may be the last one.
+                self._roster.settle(endpoint)
+                return
             endpoint.caught_up = False
             endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
             endpoint.spill(delivery)
