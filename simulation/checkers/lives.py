@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from simulation import facts
 from simulation.checkers.checker import Checker
+from simulation.checkers.spacing import stored_attempt
 from simulation.journal import Listener
 from simulation.policies import waits_of
 from simulation.record import SeenDelivery
@@ -151,11 +152,28 @@ class Lives(Checker):
         spans = [sum(waits_of(one.retry_policy)) for _, one in seen.history]
         queued_ms = self._seq[delivery.delivery_id] >> _SEQ_BITS_BELOW_TIME
         waited = self.record.clock.now_ms() - queued_ms >= min(spans) * 1_000
-        failures = 0
-        for wire in self.record.wires_to[delivery.subscription_id]:
-            if wire.answer is not None and wire.answer.error_class != "internal":
-                failures = 0 if wire.is_success else failures + 1
+        failures = self._failures_in_a_row(delivery.subscription_id)
         return "held_too_long" if waited and failures >= _FAILURES_BEFORE_OPEN else None
+
+    def _failures_in_a_row(self, subscription_id: str) -> int:
+        """How many answers in a row, in the order in which they came back, were failures."""
+        wires = self.record.wires_to[subscription_id]
+        failures = 0
+        for wire in sorted(wires, key=lambda wire: wire.returned_at or 0.0):
+            if wire.answer is None or wire.answer.error_class == "internal":
+                continue
+            if not wire.is_success:
+                failures += 1
+            elif self._is_remembered(wire):
+                failures = 0
+        return failures
+
+    def _is_remembered(self, wire: facts.Wire) -> bool:
+        """Whether an answer did not die with a process that had not recorded it."""
+        if wire.life == self.record.life.number:
+            return True
+        delivery = self.record.deliveries.get(wire.delivery_id)
+        return delivery is not None and stored_attempt(delivery, wire) is not None
 
     def _why_expired(self, delivery: SeenDelivery) -> str | None:
         retention_ms = self.record.plan.retention_days * _DAY_MS

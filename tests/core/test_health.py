@@ -104,10 +104,22 @@ def test_days_of_failure_are_counted_from_the_first() -> None:
 def test_changes_of_state_are_written_at_once_and_others_once_a_second() -> None:
     failing = fail(HEALTHY, 0)
     assert is_worth_writing(HEALTHY, failing, written_at_ms=0, now_ms=0)
-    first, second = Health(10, 0, 30_000, 30_000), Health(11, 0, 90_000, 60_000)
+    first, second = Health(3, 0), Health(3, 500)
     assert not is_worth_writing(first, second, written_at_ms=0, now_ms=999)
     assert is_worth_writing(first, second, written_at_ms=0, now_ms=1_000)
     assert not is_worth_writing(failing, fail(failing, 5), written_at_ms=0, now_ms=5_000)
+
+
+def test_the_result_of_a_probe_is_written_at_once() -> None:
+    first, second = Health(10, 0, 30_000, 30_000), Health(11, 0, 90_000, 60_000)
+    assert is_worth_writing(first, second, written_at_ms=0, now_ms=1)
+
+
+def test_failures_count_from_now_if_the_clock_was_put_back_behind_the_first() -> None:
+    health = fail(HEALTHY, DAY_MS)
+    for _ in range(9):
+        health = fail(health, 0)
+    assert fail(health, HEALTH_OPENS_AFTER_MS).is_open
 
 
 def test_it_is_told_when_it_opens_and_stays_told_until_it_heals() -> None:

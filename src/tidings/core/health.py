@@ -76,7 +76,9 @@ def health_after(
         return HEALTHY
     if outcome not in _FAILURES:
         return health
-    failing_since_ms = now_ms if health.failing_since_ms is None else health.failing_since_ms
+    # Where the clock was put back, the first failure may lie ahead.
+    since_ms = health.failing_since_ms
+    failing_since_ms = now_ms if since_ms is None else min(since_ms, now_ms)
     failures = health.consecutive_failures + 1
     held = max(filter(None, (held_until_ms, health.held_until_ms)), default=None)
     if health.probe_at_ms is not None and now_ms < health.probe_at_ms:
@@ -117,17 +119,18 @@ def has_failed_for_days(health: Health, days: float, *, now_ms: int) -> bool:
 def is_worth_writing(written: Health, present: Health, *, written_at_ms: int, now_ms: int) -> bool:
     """Whether the present health must be stored, so that a restart respects it.
 
-    A change of state, or of what was told, and a longer rest always; everything else at most once
-    a second for an endpoint.
+    A change of state, or of what was told, a longer rest and the result of a probe always, because
+    nothing may follow them for long; everything else at most once a second for an endpoint.
     """
     if written.state is not present.state or written.is_told is not present.is_told:
         return True
     if (present.held_until_ms or 0) > (written.held_until_ms or 0):
         return True
+    if written.probe_at_ms != present.probe_at_ms:
+        return True
     if now_ms - written_at_ms < limits.HEALTH_WRITE_INTERVAL_MS:
         return False
     return (
-        written.probe_at_ms != present.probe_at_ms
-        or written.held_until_ms != present.held_until_ms
+        written.held_until_ms != present.held_until_ms
         or written.failing_since_ms != present.failing_since_ms
     )
