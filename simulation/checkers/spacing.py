@@ -22,12 +22,26 @@ class Spacing(Checker):
     def hears(self) -> Mapping[type[facts.Fact], Listener]:
         """See `Checker`."""
         self._held_until: dict[str, tuple[int, facts.Wire]] = {}
+        self._put_back: list[tuple[float, int]] = []
         return {
+            facts.Disturbed: self._disturbed,
             facts.Sent: self._sent,
             facts.Returned: self._returned,
             facts.SubscriptionStored: self._subscription_stored,
             facts.LifeBegan: self._life_began,
         }
+
+    def _disturbed(self, fact: facts.Disturbed) -> None:
+        if fact.fault == "clock_back":
+            self._put_back.append((self.record.now, self.record.clock.now_ms()))
+
+    def _latest_ms(self, wire: facts.Wire, since: facts.Wire) -> int:
+        """The latest time that the clock has shown from the end of one request to another.
+
+        A wait that is over does not begin anew when the clock is put back behind its end.
+        """
+        returned_at = since.returned_at or 0.0
+        return max([wire.wall_ms, *(wall for at, wall in self._put_back if at >= returned_at)])
 
     def _returned(self, fact: facts.Returned) -> None:
         wire = fact.wire
@@ -60,7 +74,7 @@ class Spacing(Checker):
             return
         held = self._held_until.get(wire.subscription_id)
         self.expect(
-            held is None or wire.wall_ms >= held[0] - _ROUNDING_MS,
+            held is None or self._latest_ms(wire, held[1]) >= held[0] - _ROUNDING_MS,
             f"{wire.subscription_id} asked for rest until {held and held[0]}, "
             f"and got {wire.webhook_id} at {wire.wall_ms}",
         )
@@ -76,7 +90,7 @@ class Spacing(Checker):
         if counting:
             due_ms = self._due_ms(delivery, counting)
             self.expect(
-                wire.wall_ms >= due_ms - _ROUNDING_MS,
+                self._latest_ms(wire, counting[-1]) >= due_ms - _ROUNDING_MS,
                 f"{wire.delivery_id} is tried at {wire.wall_ms}, {due_ms - wire.wall_ms} ms early",
             )
 

@@ -238,3 +238,20 @@ def test_sends_that_waited_for_their_bodies_leave_at_the_rate_all_the_same() -> 
     world.scheduler.departs(first, world.now_ms)
     assert world.scheduler.still_wanted(first, world.now_ms + 499) is None
     assert world.scheduler.still_wanted(first, world.now_ms + 500) is not None
+
+
+def test_what_leaves_late_uses_up_what_is_let_go_next() -> None:
+    world = SchedulerWorld()
+    world.subscribe("one", rate_limit_per_second=100.0)
+    for _ in range(3):
+        world.publish("one")
+        assert len(world.flow(OK)) == 1
+        world.now_ms += 1_000
+    world.publish("one", 4)
+    waiting = world.flow(None)
+    assert len(waiting) == 2
+    world.now_ms += 1_000
+    for send in waiting:
+        world.scheduler.departs(send, world.now_ms)
+    world.now_ms += 10
+    assert len(world.flow(None)) == 1

@@ -98,8 +98,10 @@ class Scheduler:
         flight = self._slots.flights[send.delivery.seq]
         endpoint = flight.endpoint
         flight.deadline_ms = now_ms + endpoint.subscription.timeout_seconds * 1_000
-        if endpoint.departures is not None:
+        if endpoint.rate is not None and endpoint.departures is not None:
             endpoint.departures.take(now_ms)
+            # It may have been let go long ago, and what was idle meanwhile is used up now.
+            endpoint.rate.fall_behind(endpoint.departures)
 
     # Inputs: configuration.
 
