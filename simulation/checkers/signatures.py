@@ -47,6 +47,13 @@ class Signatures(Checker):
     def _disturbed(self, fact: facts.Disturbed) -> None:
         if fact.fault in _DISTURBANCES:
             self._stepped_at = self.record.now
+        if fact.fault == "clock_back":
+            # What has ended does not have to live again because the clock is put back behind it.
+            now_ms = self.record.clock.now_ms()
+            for known in self._secrets.values():
+                for one in known:
+                    if one.maybe_ends_ms <= now_ms:
+                        one.maybe_ends_ms = -inf
 
     def _client_asked(self, fact: facts.Asked) -> None:
         call = fact.call
