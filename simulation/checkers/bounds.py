@@ -1,12 +1,13 @@
 """Slots, queues and memory stay within the bounds of `core/limits.py`."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 from simulation import facts
 from simulation.checkers.checker import Checker
+from simulation.faults import READ_SECONDS_MAX
 from simulation.journal import Listener
 from tidings.core import limits
 
@@ -18,7 +19,34 @@ class Bounds(Checker):
 
     def hears(self) -> Mapping[type[facts.Fact], Listener]:
         """See `Checker`."""
-        return {facts.Sent: self._sent, facts.Measured: self._measured}
+        self._changes = 0
+        self._untold: dict[int, int] = {}
+        self._told: deque[tuple[float, int]] = deque()
+        return {
+            facts.Sent: self._sent,
+            facts.RowChanged: self._row_changed,
+            facts.RowLeft: self._row_changed,
+            facts.Committed: self._committed,
+            facts.CommitTold: self._commit_told,
+            facts.Measured: self._measured,
+        }
+
+    def _row_changed(self, _fact: facts.RowChanged | facts.RowLeft) -> None:
+        self._changes += 1
+
+    def _committed(self, fact: facts.Committed) -> None:
+        self._untold[fact.number] = self._changes
+        self._changes = 0
+
+    def _commit_told(self, fact: facts.CommitTold) -> None:
+        for number in [number for number in self._untold if number <= fact.number]:
+            self._told.append((self.record.now, self._untold.pop(number)))
+
+    def _changed_during_a_read(self) -> int:
+        """How many rows may have changed since the oldest read began that is still under way."""
+        while self._told and self._told[0][0] < self.record.now - READ_SECONDS_MAX:
+            self._told.popleft()
+        return sum(count for _, count in self._told) + sum(self._untold.values())
 
     def _sent(self, _fact: facts.Sent) -> None:
         plan = self.record.plan
@@ -53,6 +81,6 @@ class Bounds(Checker):
             ("results wait", fact.unrecorded, unrecorded_max),
             ("rows are in memory", fact.rows, rows_max),
             ("bytes of bodies are cached", fact.body_bytes, plan.bounds["BODY_CACHE_BYTES_MAX"]),
-            ("rows are remembered as finished", fact.finished_rows, rows_max),
+            ("rows are remembered as finished", fact.finished_rows, self._changed_during_a_read()),
         ):
             self.expect(found <= bound, f"{found} {name}, {bound} may")

@@ -140,6 +140,11 @@ RULE_FAULTS: Final = (
         instead(FinishedRows, "is_stale", lambda _rows, _delivery: False),
     ),
     fault(
+        "reads are never over",
+        "what ended during a read is remembered for ever",
+        instead(FinishedRows, "end_read", lambda _rows, _reading: None),
+    ),
+    fault(
         "paused ones are sent to",
         "a paused subscription is treated like an active one",
         instead(
