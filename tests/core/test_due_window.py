@@ -2,7 +2,10 @@
 
 from math import inf
 
+import pytest
+
 from tests.support.values import NOW_MS
+from tidings.core import limits
 from tidings.core.delivery import Delivery
 from tidings.core.due_window import DueWindow
 from tidings.core.finished import FinishedRows
@@ -43,6 +46,33 @@ def test_a_window_is_read_at_once_and_again_when_half_of_it_has_passed() -> None
     assert not read(window, NOW_MS + DUE_WINDOW_MS // 2 - 1, [])
     assert window.next_wake_ms() == NOW_MS + DUE_WINDOW_MS // 2
     assert read(window, NOW_MS + DUE_WINDOW_MS // 2, [])
+
+
+@pytest.mark.parametrize("is_being_read", [False, True])
+def test_a_full_memory_gives_up_what_is_due_last_and_reads_it_again(
+    monkeypatch: pytest.MonkeyPatch, *, is_being_read: bool
+) -> None:
+    monkeypatch.setattr(limits, "DUE_ROWS_IN_MEMORY_MAX", 8)
+    window = DueWindow()
+    read(window, NOW_MS, [])
+    half_ms = DUE_WINDOW_MS // 2
+    asked = window.next_read(NOW_MS + half_ms, FinishedRows()) if is_being_read else None
+    rows = [row(seq, NOW_MS + half_ms + seq) for seq in range(1, 9)]
+    for one in rows:
+        assert window.make_room() == []
+        window.push(one)
+    assert window.make_room() == rows[4:]
+    assert len(window) == 4
+    if asked is not None:
+        window.read_finished([], asked)
+    assert window.covers(NOW_MS + half_ms + 4)
+    assert not window.covers(NOW_MS + half_ms + 5)
+    assert window.next_read(NOW_MS + half_ms, FinishedRows()) is None
+    for _ in range(3):
+        assert window.pop_due(NOW_MS + DUE_WINDOW_MS) is not None
+    again = window.next_read(NOW_MS + half_ms, FinishedRows())
+    assert again is not None
+    assert again.after == (NOW_MS + half_ms + 4, 4)
 
 
 def test_while_it_is_read_a_window_counts_as_covered() -> None:

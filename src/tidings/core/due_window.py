@@ -27,6 +27,7 @@ class DueWindow:
         self._horizon: tuple[int, int] = (-1, -1)
         self._reading_until_ms: int | None = None
         self._restarts = False
+        self._is_crowded = False
         self._shards: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
@@ -38,8 +39,25 @@ class DueWindow:
         While a window is being read it counts as covered, because the read may have begun before
         the row was written; what comes twice is recognised by its `seq`.
         """
-        until_ms = self._reading_until_ms
+        until_ms = None if self._restarts else self._reading_until_ms
         return due_at_ms <= (self._horizon[0] if until_ms is None else until_ms)
+
+    def make_room(self) -> list[Delivery]:
+        """Give up the later half of the rows if there is no place for another one; answers them.
+
+        The horizon moves back before them, and they are read again when many others are gone.
+        """
+        if len(self._heap) < limits.DUE_ROWS_IN_MEMORY_MAX:
+            return []
+        self._heap.sort()
+        half = (len(self._heap) + 1) // 2
+        given_up = [one[-1] for one in self._heap[half:]]
+        del self._heap[half:]
+        due_at_ms, seq, _, _ = self._heap[-1]
+        self._horizon = (due_at_ms, seq)
+        self._restarts = self._reading_until_ms is not None
+        self._is_crowded = True
+        return given_up
 
     def push(self, delivery: Delivery) -> None:
         """Take in a row that the window covers."""
@@ -67,6 +85,7 @@ class DueWindow:
             return None
         if self._horizon[0] - now_ms > limits.DUE_WINDOW_MS // 2:
             return None
+        self._is_crowded = False
         until_ms = self._reading_until_ms = now_ms + limits.DUE_WINDOW_MS
         reading = finished.begin_read()
         return ReadDueWindow(self._horizon, until_ms, _PAGE_ROWS, reading, self._shards)
@@ -108,4 +127,8 @@ class DueWindow:
         return dropped
 
     def _may_read(self) -> bool:
-        return len(self._heap) < limits.DUE_ROWS_IN_MEMORY_MAX and self._shards != ()
+        rows_max = limits.DUE_ROWS_IN_MEMORY_MAX
+        if self._is_crowded:
+            # What was given up a moment ago would be again.
+            rows_max = max(1, rows_max // 4)
+        return len(self._heap) < rows_max and self._shards != ()

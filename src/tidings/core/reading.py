@@ -1,6 +1,6 @@
 """How rows come from the queue table into memory: pages, due rows, and the audit of both."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from tidings.core import limits
 from tidings.core.commands import ReadDueOfSubscription, ReadDueWindow, ReadPage
@@ -54,8 +54,10 @@ class Reading:
             self._take_due(endpoint, delivery)
             self.attend(endpoint, now_ms)
         elif self._due.covers(due_at_ms):
-            self._roster.known[delivery.seq] = delivery
-            self._due.push(delivery)
+            self._forget_all(self._due.make_room())
+            if self._due.covers(due_at_ms):
+                self._roster.known[delivery.seq] = delivery
+                self._due.push(delivery)
 
     def page_read(
         self, read: ReadPage, rows: list[Delivery], *, last_seq: int, is_last: bool, now_ms: int
@@ -145,9 +147,7 @@ class Reading:
 
     def forget_due(self, subscription_ids: Collection[str]) -> None:
         """Forget the rows of some subscriptions that wait for their due time."""
-        for delivery in self._due.drop(subscription_ids):
-            if self._roster.is_present(delivery):
-                del self._roster.known[delivery.seq]
+        self._forget_all(self._due.drop(subscription_ids))
 
     def missing_rows(
         self, subscription_id: str, rows: list[Delivery], reading: int, now_ms: int
@@ -259,6 +259,11 @@ class Reading:
         else:
             endpoint.caught_up = False
             endpoint.cursor_seq = min(endpoint.cursor_seq, delivery.seq - 1)
+
+    def _forget_all(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            if self._roster.is_present(delivery):
+                del self._roster.known[delivery.seq]
 
     def _end_read(self, reading: int, endpoint: Endpoint | None, now_ms: int) -> None:
         self._roster.finished.end_read(reading)
