@@ -12,13 +12,20 @@ import platform
 import statistics
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.figures import CPU, Figures
 from bench.scenarios import SCENARIOS
+from bench.scenarios.cluster import API_CPU, WORKER_CPU
+from tools.pages import DOCS, replace_block
 
-_DOCS = Path(__file__).parent.parent / "docs"
-_REPORT, _FIGURES = _DOCS / "performance.md", _DOCS / "performance.json"
-_BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
+_FIGURES = DOCS / "performance.json"
+_ROLES = (
+    ("API node: a single publish", "postgres-api-worker", API_CPU),
+    ("API node: an event in a batch of 100", "postgres-batches", API_CPU),
+    ("worker: a delivery over a connection that is kept", "postgres-api-worker", WORKER_CPU),
+    ("worker: a delivery over a new TLS connection", "postgres-tls-closed", WORKER_CPU),
+)
 _FLOOR = "floor"
 
 
@@ -70,10 +77,17 @@ def write(results: Mapping[str, Figures], runs: Mapping[str, int]) -> None:
         {name: one["figures"] for name, one in known.items()},
         {name: one["runs"] for name, one in known.items()},
     )
-    report = _REPORT.read_text("utf-8")
-    before, _, rest = report.partition(_BEGIN)
-    after = rest.partition(_END)[2]
-    _REPORT.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", "utf-8")
+    replace_block(DOCS / "performance.md", "figures", text)
+    replace_block(DOCS / "operations.md", "cluster figures", table_of_roles(known))
+
+
+def table_of_roles(known: Mapping[str, Any]) -> str:
+    """What one event costs the processes of a cluster, as a Markdown table."""
+    lines = ["| what a process does | µs of CPU |", "|---|---:|"]
+    for what, scenario, name in _ROLES:
+        value = known[scenario]["figures"][name] if scenario in known else None
+        lines.append(f"| {what} | {'_to be measured_' if value is None else f'{value:,.0f}'} |")
+    return "\n".join(lines)
 
 
 def main() -> None:

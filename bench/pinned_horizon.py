@@ -10,7 +10,6 @@ import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -23,8 +22,8 @@ from tidings.core.delivery import Delivery, Turn, ending_of
 from tidings.core.limits import SHARDS
 from tidings.storage import postgres
 from tidings.storage.sealing import Sealer
+from tools.pages import DOCS, replace_block
 
-_PAGE: Final = Path(__file__).parent.parent / "docs" / "operations.md"
 _NAME: Final = "pinned horizon"
 _SUBSCRIPTIONS: Final = 20
 _AT_ONCE: Final = 250
@@ -161,9 +160,7 @@ def main() -> None:
     written = "\n".join(table(*figures))
     print(f"PostgreSQL {newest.version}, {arguments.rows:,} rows\n\n{written}")
     if arguments.write:
-        begin, end = f"<!-- {_NAME} -->\n", f"\n<!-- end of {_NAME} -->"
-        start, _, rest = _PAGE.read_text().partition(begin)
-        _PAGE.write_text(start + begin + written + end + rest.partition(end)[2])
+        replace_block(DOCS / "operations.md", _NAME, written)
 
 
 if __name__ == "__main__":

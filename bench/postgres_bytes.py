@@ -10,7 +10,6 @@ import asyncio
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -24,8 +23,8 @@ from tidings.core.event import NewEvent
 from tidings.ports.store import Committed
 from tidings.storage import postgres
 from tidings.storage.sealing import Sealer
+from tools.pages import DOCS, replace_block
 
-_PAGE: Final = Path(__file__).parent.parent / "docs" / "operations.md"
 _SETTINGS: Final = "max_wal_size = '4GB'\ncheckpoint_timeout = '15min'\n"
 _DATABASE: Final = "bench"
 _TEXT_BYTES: Final = 330
@@ -171,9 +170,7 @@ def main() -> None:
     for name, table in tables.items():
         print(f"{name}, bodies of {one.body} bytes\n\n{table}\n")
         if arguments.write:
-            begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
-            before, _, rest = _PAGE.read_text().partition(begin)
-            _PAGE.write_text(before + begin + table + end + rest.partition(end)[2])
+            replace_block(DOCS / "operations.md", name, table)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,20 +25,26 @@ class PostgresWorld(World):
     """Servers of some roles on one database, on the newest PostgreSQL of this machine."""
 
     def __init__(
-        self, folder: Path, settings: dict[str, str], postgres: PostgresServer, roles: Sequence[str]
+        self,
+        folder: Path,
+        settings: dict[str, str],
+        postgres: PostgresServer,
+        roles: Sequence[str],
+        *,
+        tls: bool,
     ) -> None:
         shared = {
             "TIDINGS_DATABASE_URL": postgres.url(_DATABASE),
             "TIDINGS_ENCRYPTION_KEY": base64.b64encode(b"k" * 32).decode(),
         }
-        super().__init__(folder, shared | settings, is_floor=False, tls=False)
+        super().__init__(folder, shared | settings, is_floor=False, tls=tls)
         self._postgres = postgres
         self._roles = roles
         self._servers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> float:
         """Start the servers, the one that answers last."""
-        took = 0.0
+        began = time.monotonic()
         for number, role in enumerate(reversed(self._roles)):
             port = self.server_port if number == len(self._roles) - 1 else free_port()
             options = ["--dev", "--role", role, "--port", str(port)]
@@ -51,7 +58,14 @@ class PostgresWorld(World):
             self._servers.append(self.server)
             await_port(port)
         self.call("GET", "/health/ready", seconds=60)
-        return took
+        return time.monotonic() - began
+
+    def kill_server(self) -> None:
+        """End all servers as a power cut would; the database goes on."""
+        for server in self._servers:
+            server.kill()
+            server.wait()
+        self._servers.clear()
 
     def stop(self) -> None:
         """End them all."""
@@ -62,7 +76,14 @@ class PostgresWorld(World):
 
     def cpu_seconds(self) -> float:
         """The CPU time of all servers and of the database."""
-        return sum(cpu_seconds(one.pid) for one in self._servers) + self.database_seconds()
+        return sum(self.cpu_seconds_of_roles().values()) + self.database_seconds()
+
+    def cpu_seconds_of_roles(self) -> dict[str, float]:
+        """The CPU time of the servers by their roles."""
+        used = dict.fromkeys(self._roles, 0.0)
+        for role, server in zip(reversed(self._roles), self._servers, strict=True):
+            used[role] += cpu_seconds(server.pid)
+        return used
 
     def database_seconds(self) -> float:
         """The CPU time of the database server, with all its processes."""
@@ -80,7 +101,10 @@ class PostgresWorld(World):
 
 @contextlib.contextmanager
 def postgres_world(
-    *roles: str, prepare: Callable[[World], None] = lambda _: None, **settings: str
+    *roles: str,
+    prepare: Callable[[World], None] = lambda _: None,
+    tls: bool = False,
+    **settings: str,
 ) -> Iterator[PostgresWorld]:
     """Start a database, a receiver and servers of these roles, and end all of them."""
     newest = max(installations(), key=lambda one: int(one.version))
@@ -89,7 +113,7 @@ def postgres_world(
         running_server(newest, settings=_DURABLE) as postgres,
     ):
         postgres.run(f"CREATE DATABASE {_DATABASE}")
-        one = PostgresWorld(Path(folder), settings, postgres, roles)
+        one = PostgresWorld(Path(folder), settings, postgres, roles, tls=tls)
         try:
             prepare(one)
             one.start()

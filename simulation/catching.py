@@ -1,18 +1,15 @@
 """Which checker catches which planted fault, and at which seed; and the table of it in the docs."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from simulation.planted_faults import PLANTED_FAULTS, PlantedFault
 from simulation.world import play
+from tools.pages import DOCS, replace_block
 
 SEEDS_MAX: Final = 100
-_PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
-_BEGIN: Final = "<!-- planted faults -->"
-_END: Final = "<!-- end of planted faults -->"
 
 
 class Caught(msgspec.Struct):
@@ -41,11 +38,7 @@ def fault_named(name: str) -> PlantedFault:
 
 def write_table(caught: list[Caught]) -> None:
     """Put the table into the page on reliability, between its marks."""
-    page = _PAGE.read_text("utf-8")
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    table = "\n".join(_table(caught))
-    _PAGE.write_text(f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}", "utf-8")
+    replace_block(DOCS / "reliability.md", "planted faults", "\n".join(_table(caught)))
 
 
 def _table(caught: list[Caught]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -10,10 +9,8 @@ import msgspec
 from simulation.plan import FAULTS, MOODS
 from simulation.world import Outcome
 from tidings.core.delivery import Turn
+from tools.pages import DOCS, replace_block
 
-_PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "reliability.md"
-_BEGIN: Final = "<!-- simulation figures -->"
-_END: Final = "<!-- end of simulation figures -->"
 _RARE: Final = 5
 
 
@@ -51,11 +48,7 @@ class Figures(msgspec.Struct):
 
     def write(self, about: str) -> None:
         """Put the figures into the page on reliability, between their marks."""
-        page = _PAGE.read_text("utf-8")
-        before, _, rest = page.partition(_BEGIN)
-        _, _, after = rest.partition(_END)
-        text = "\n".join(self._lines(about))
-        _PAGE.write_text(f"{before}{_BEGIN}\n\n{text}\n\n{_END}{after}", "utf-8")
+        replace_block(DOCS / "reliability.md", "simulation figures", "\n".join(self._lines(about)))
 
     def _lines(self, about: str) -> Iterator[str]:
         yield about

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.tally import FAMILIES, FOLDER_VARIABLE, NEVER
+from tools.pages import DOCS, replace_block
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENT = ROOT / "docs" / "security.md"
-BEGIN, END = "<!-- counts -->", "<!-- end of counts -->"
 _RESULTS_SHOWN = 6
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -58,10 +57,7 @@ def main() -> int:
         if ended.returncode:
             return ended.returncode
         text = table(counted(Path(folder)))
-    document = DOCUMENT.read_text("utf-8")
-    before, _, rest = document.partition(BEGIN)
-    after = rest.partition(END)[2]
-    DOCUMENT.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+    replace_block(DOCS / "security.md", "counts", text)
     return 0
 
 

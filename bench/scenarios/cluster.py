@@ -9,6 +9,7 @@ from bench.figures import (
     seconds_between,
 )
 from bench.postgres_world import PostgresWorld, postgres_world
+from bench.scenarios.growth import MANY_MAY, SUBSCRIBE_MANY, drain
 from bench.scenarios.latency import steady
 from bench.scenarios.publishes import warm
 
@@ -16,27 +17,37 @@ _EVENTS = 10_000
 _CONNECTIONS = 64
 _DATABASE_CPU = "database CPU µs/event"
 _WAL = "WAL bytes/event"
+API_CPU, WORKER_CPU = "API node CPU µs/event", "worker CPU µs/event"
 
 
 def _flood(one: PostgresWorld, *, events: int = _EVENTS, batch: int = 1) -> Figures:
     known = one.count_arrivals()
     cpu, database, wal = one.cpu_seconds(), one.database_seconds(), one.wal_bytes()
+    roles = one.cpu_seconds_of_roles()
     accepted, took = one.load(events, connections=_CONNECTIONS, batch=batch)
     arrivals = one.await_arrivals(known + events)
     delivered = {name: at for name, at in arrivals.items() if name[0] in accepted}
+    used = {
+        role: (after - roles[role]) / events * 1e6
+        for role, after in one.cpu_seconds_of_roles().items()
+    }
+    of_roles = {} if "all" in used else {API_CPU: used["api"], WORKER_CPU: used["worker"]}
     return {
         ACCEPTED: events / took,
         DELIVERED: len(delivered) / seconds_between(accepted, delivered),
         CPU: (one.cpu_seconds() - cpu) / events * 1e6,
+        **of_roles,
         _DATABASE_CPU: (one.database_seconds() - database) / events * 1e6,
         _WAL: (one.wal_bytes() - wal) / events,
         "server peak MiB": one.peak_memory_mib(),
     }
 
 
-def _measured(*roles: str, events: int = _EVENTS, batch: int = 1) -> Figures:
-    with postgres_world(*roles) as one:
-        one.subscribe("bench.*", "/ok")
+def _measured(
+    *roles: str, events: int = _EVENTS, batch: int = 1, path: str = "/ok", tls: bool = False
+) -> Figures:
+    with postgres_world(*roles, tls=tls) as one:
+        one.subscribe("bench.*", path)
         warm(one)
         return _flood(one, events=events, batch=batch)
 
@@ -61,6 +72,27 @@ def batches() -> Figures:
     return _measured("api", "worker", events=20_000, batch=100)
 
 
+def tls_closed() -> Figures:
+    """By https, and a new connection for each delivery."""
+    return _measured("api", "worker", events=3_000, path="/close", tls=True)
+
+
+def many_subscriptions() -> Figures:
+    """Single publishes that one subscription wants, beside 100,000 that want something else."""
+    with postgres_world(
+        "api", "worker", prepare=SUBSCRIBE_MANY, TIDINGS_SUBSCRIPTIONS_MAX=MANY_MAY
+    ) as one:
+        one.subscribe("bench.*", "/ok")
+        warm(one)
+        return _flood(one)
+
+
+def backlog() -> Figures:
+    """1,000,000 deliveries wait for 100 paused subscriptions; kill, start, resume, drain."""
+    with postgres_world("api", "worker") as one:
+        return drain(one)
+
+
 def latency_at_500() -> Figures:
     """At 500 events in a second, by an API node and a worker."""
     with postgres_world("api", "worker") as one:
@@ -74,5 +106,8 @@ CLUSTER: dict[str, Scenario] = {
     "postgres-api-worker": Scenario(api_and_worker, runs=3),
     "postgres-api-two-workers": Scenario(two_workers, runs=3),
     "postgres-batches": Scenario(batches, runs=3),
+    "postgres-tls-closed": Scenario(tls_closed, runs=3),
+    "postgres-many-subscriptions": Scenario(many_subscriptions, runs=1),
+    "postgres-backlog": Scenario(backlog, runs=1),
     "postgres-500": Scenario(latency_at_500, runs=3),
 }

@@ -19,9 +19,8 @@ from tests.cluster.figures import text
 from tests.cluster.turns import TURNS, new_figures
 from tests.cluster.world import LARGE, cluster
 from tests.support.postgres_server import installations
+from tools.pages import DOCS, replace_block
 
-_DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- cluster figures -->\n", "<!-- end of cluster figures -->"
 _TIMES: Final = {
     "kill worker": 11,
     "stop worker": 11,
@@ -70,8 +69,7 @@ def main() -> int:
     )
     sys.stdout.write(told)
     if given.write:
-        before, rest = _DOCUMENT.read_text("utf-8").split(_BEGIN)
-        _DOCUMENT.write_text(before + _BEGIN + told + _END + rest.split(_END)[1], "utf-8")
+        replace_block(DOCS / "reliability.md", "cluster figures", told)
     return 1 if balance.lost or balance.unexplained else 0
 
 

@@ -18,9 +18,7 @@ from tests.crashes.account import account
 from tests.crashes.figures import Figures, figures_of, table
 from tests.crashes.kills import KINDS
 from tests.crashes.world import world
-
-_DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
-_BEGIN, _END = "<!-- crash figures -->\n", "<!-- end of crash figures -->"
+from tools.pages import DOCS, replace_block
 
 
 def main() -> int:
@@ -39,9 +37,7 @@ def main() -> int:
     text = _text(rows, given.seed, given.each, commits)
     sys.stdout.write(text)
     if given.write:
-        before, rest = _DOCUMENT.read_text("utf-8").split(_BEGIN)
-        after = rest.split(_END)[1]
-        _DOCUMENT.write_text(before + _BEGIN + text + _END + after, "utf-8")
+        replace_block(DOCS / "reliability.md", "crash figures", text)
     return 1 if any(row.lost or row.unexplained for row in rows) else 0
 
 

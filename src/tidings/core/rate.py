@@ -41,7 +41,7 @@ class RateLimit:
 
     def fall_behind(self, other: "RateLimit") -> None:
         """Let nothing go sooner than another limit of the same rate does."""
-        self._arrival_ms = max(self._arrival_ms, other._arrival_ms)  # noqa: SLF001 - one of its own kind
+        self._arrival_ms = max(self._arrival_ms, other._arrival_ms)  # noqa: SLF001 - its own kind
 
     def clock_put_back(self, by_ms: float, now_ms: float) -> None:
         """Wait no longer than one does that was used up a moment ago, however late it was before.
