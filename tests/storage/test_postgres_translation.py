@@ -18,6 +18,12 @@ from tidings.storage.postgres.translation import over_rows, translated
         ("? is not null AND b = ?", (1, 2), "TRUE AND b = $1", [2]),
         ("? IS NOT NULL AND b = ?", (None, 2), "FALSE AND b = $1", [2]),
         ("FROM a CROSS JOIN b ON a.x = b.x", (), "FROM a JOIN b ON a.x = b.x", []),
+        (
+            "FROM a x INDEXED BY some_index CROSS JOIN b ON x.y = b.y",
+            (),
+            "FROM a x JOIN b ON x.y = b.y",
+            [],
+        ),
         ("FROM a CROSS JOIN b c ON c.x = ?", (1,), "FROM a JOIN b c ON c.x = $1", [1]),
         ("FROM a cross join b AS c ON TRUE", (), "FROM a join b AS c ON TRUE", []),
         (

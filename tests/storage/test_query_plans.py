@@ -164,3 +164,20 @@ async def test_no_statement_reads_through_a_large_table(
                 scans.append((step, sql))
     db.close()
     assert scans == []
+
+
+async def test_the_few_that_did_not_get_through_are_found_without_looking_at_all_others(
+    tmp_path: Path, statements: dict[str, Any]
+) -> None:
+    async with open_sqlite_store(tmp_path) as store:
+        for status in (DeliveryStatus.DEAD_LETTERED, DeliveryStatus.CANCELLED):
+            await store.list_deliveries(DeliveryFilter(TENANT, status), before=None, limit=5)
+    db = connect(tmp_path / DATABASE_NAME)
+    steps = [
+        step
+        for sql, bindings in statements.items()
+        for _, _, _, step in db.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)
+    ]
+    db.close()
+    for index in ("dead_letter_by_tenant", "cancelled_by_tenant"):
+        assert any(index in step for step in steps), index

@@ -4,6 +4,7 @@
 - `? IS NULL` becomes TRUE or FALSE by the value that is bound: PostgreSQL could not tell the type
   of such a place, and the planner chooses better without it.
 - `CROSS JOIN x ON …`, with which SQLite is told the order of a join, is an ordinary join.
+- `INDEXED BY x`, with which SQLite is told the index, goes.
 - A plus before a column, with which SQLite is kept from an index, goes.
 
 What stands in quotes and in comments is left alone.
@@ -23,6 +24,7 @@ _TOKEN: Final = re.compile(
     | \bCROSS\s+(?= JOIN\s+
         (?: \w+ | \( (?: [^()] | \( (?: [^()] | \([^()]*\) )* \) )* \) )
         (?: \s+(?:AS\s+)? (?!ON\b)\w+ )? \s+ON\b )
+    | \bINDEXED\s+BY\s+\w+\s+
     | (?P<before_plus> \b(?:AND|BY|NOT|ON|OR|WHERE)\s+ ) \+ (?=[A-Za-z_])
     """,
     re.VERBOSE | re.IGNORECASE,
