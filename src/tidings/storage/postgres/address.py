@@ -9,6 +9,7 @@ several hosts separated by commas where a standby may take over. Two members of 
 - `connect_timeout` is how many seconds a new connection may take.
 """
 
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -32,6 +33,7 @@ _OF_LIBPQ_ALONE: Final = frozenset(
     }
 )
 """Members that the driver would take for settings of the server, which refuses them."""
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 class PostgresAddress(msgspec.Struct, frozen=True):
@@ -59,6 +61,10 @@ def postgres_address(url: str) -> PostgresAddress:
         raise ValueError("connect_timeout is a number of seconds") from None
     if not 0 < connect_seconds <= CONNECT_SECONDS * 12:
         raise ValueError(f"connect_timeout is at most {CONNECT_SECONDS * 12:g} seconds")
+    for name in _FILES:
+        path = query.get(name)
+        if path and not Path(path).is_file():
+            raise ValueError(f"{name} names a file that is not there: {path}")
     if pooler is None:
         # After a failover nobody must stay with a server that only reads.
         query.setdefault("target_session_attrs", "read-write")
