@@ -10,6 +10,9 @@ from simulation.figures import Figures
 from simulation.planted_faults import PLANTED_FAULTS
 from simulation.world import Outcome, play
 
+_TOLD_EVERY = 250
+"""After so many seeds it is told how far a long run is."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Play what is asked for; answers 1 when a promise was broken."""
@@ -48,6 +51,8 @@ def _many(seeds: range, workers: int, *, is_written: bool) -> int:
     for outcome in _outcomes(seeds, workers):
         figures.add(outcome)
         _tell_broken(outcome)
+        if figures.seeds % _TOLD_EVERY == 0:
+            print(figures.line(), flush=True)
     print(figures.line())
     told = sorted(figures.counted.items())
     print("faults: " + ", ".join(f"{name} {count:,}" for name, count in told))
