@@ -1,7 +1,10 @@
 """The database is away for a while: nothing is lost, little is repeated, all goes on by itself."""
 
+import pytest
+
 from tests.support.engine_world import EngineWorld
 from tests.support.receiver import Receiver
+from tests.support.stores import OF_WORLDS
 from tidings.core.delivery import DeliveryStatus
 from tidings.core.limits import RESULTS_UNRECORDED_MAX
 from tidings.core.refusals import Unavailable
@@ -27,6 +30,7 @@ async def _publish_until_refused(world: EngineWorld) -> int:
     raise AssertionError("the disk did not fill")
 
 
+@pytest.mark.skipif(OF_WORLDS != "sqlite", reason="only SQLite can be told that its disk is full")
 async def test_a_full_disk_is_answered_503_and_waited_out(
     world: EngineWorld, receiver: Receiver
 ) -> None:

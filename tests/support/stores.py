@@ -114,14 +114,14 @@ POSTGRES_STORES = {
 STORES: dict[str, StoreOpener] = {"sqlite": open_sqlite_store, **POSTGRES_STORES}
 """Every database that Tidings works with; the contract suite runs against each of them."""
 
-_OF_WORLDS = os.environ.get("TIDINGS_TEST_STORE", "sqlite")
+OF_WORLDS = os.environ.get("TIDINGS_TEST_STORE", "sqlite")
 """On which of them tests of the API and of the engine run: SQLite, unless somebody asks."""
 
 
 @asynccontextmanager
 async def open_store_of_worlds(folder: Path, *, chance: Chance) -> AsyncIterator[SqlStore]:
     """An empty store for everything that stands above it."""
-    opener: Any = STORES[_OF_WORLDS]
+    opener: Any = STORES[OF_WORLDS]
     if isinstance(opener, PostgresStores):
         opener.drop(but=folder)
     async with opener(folder, chance=chance) as store:
