@@ -85,7 +85,7 @@ def table_of_roles(known: Mapping[str, Any]) -> str:
     """What one event costs the processes of a cluster, as a Markdown table."""
     lines = ["| what a process does | µs of CPU |", "|---|---:|"]
     for what, scenario, name in _ROLES:
-        value = known[scenario]["figures"][name] if scenario in known else None
+        value = known.get(scenario, {}).get("figures", {}).get(name)
         lines.append(f"| {what} | {'_to be measured_' if value is None else f'{value:,.0f}'} |")
     return "\n".join(lines)
 
