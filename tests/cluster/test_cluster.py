@@ -8,6 +8,7 @@ from tests.cluster.account import account
 from tests.cluster.turns import (
     TAKE_OVER,
     crash_database,
+    freeze_worker,
     kill_api_node,
     kill_worker,
     new_figures,
@@ -30,7 +31,14 @@ def test_nothing_is_lost_while_workers_nodes_and_the_database_die(tmp_path: Path
         one.start_everything()
         figures = new_figures()
         one.await_accepted(20)
-        for turn in (kill_worker, kill_api_node, stop_worker, crash_database, stop_api_node):
+        for turn in (
+            kill_worker,
+            kill_api_node,
+            freeze_worker,
+            stop_worker,
+            crash_database,
+            stop_api_node,
+        ):
             turn(one, figures)
         one.await_accepted(SMALL.events)
         ledger = one.settle()
