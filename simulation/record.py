@@ -116,6 +116,13 @@ class Record:
         """The present life, or the last one."""
         return self.lives[-1]
 
+    def has_attempt(self, wire: facts.Wire) -> bool:
+        """Whether the attempt that a request belonged to is on record."""
+        delivery = self.deliveries.get(wire.delivery_id)
+        return delivery is not None and any(
+            attempt.started_at_ms == wire.wall_ms for attempt in delivery.attempts.values()
+        )
+
     def is_told(self, commit: int | None) -> bool:
         """Whether the present process knows of a commit."""
         return commit is not None and commit <= self.commits_told

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from simulation import facts
 from simulation.checkers.checker import Checker
-from simulation.checkers.spacing import stored_attempt
 from simulation.journal import Listener
 from simulation.policies import waits_of
 from simulation.record import SeenDelivery
@@ -170,10 +169,7 @@ class Lives(Checker):
 
     def _is_remembered(self, wire: facts.Wire) -> bool:
         """Whether an answer did not die with a process that had not recorded it."""
-        if wire.life == self.record.life.number:
-            return True
-        delivery = self.record.deliveries.get(wire.delivery_id)
-        return delivery is not None and stored_attempt(delivery, wire) is not None
+        return wire.life == self.record.life.number or self.record.has_attempt(wire)
 
     def _why_expired(self, delivery: SeenDelivery) -> str | None:
         retention_ms = self.record.plan.retention_days * _DAY_MS

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from simulation import facts
 from simulation.checkers.checker import Checker
-from simulation.checkers.spacing import stored_attempt
 from simulation.journal import Listener
 
 _FAILURES = 10
@@ -57,14 +56,10 @@ class OpenHealth(Checker):
     def _life_began(self, _fact: facts.LifeBegan) -> None:
         """What was not recorded is forgotten; counts that are not stored begin anew."""
         for name, endpoint in list(self._endpoints.items()):
-            while endpoint.probes and not self._is_recorded(endpoint.probes[-1]):
+            while endpoint.probes and not self.record.has_attempt(endpoint.probes[-1]):
                 endpoint.probes.pop()
             if not endpoint.probes:
                 del self._endpoints[name]
-
-    def _is_recorded(self, wire: facts.Wire) -> bool:
-        delivery = self.record.deliveries.get(wire.delivery_id)
-        return delivery is not None and stored_attempt(delivery, wire) is not None
 
     def _returned(self, fact: facts.Returned) -> None:
         wire = fact.wire

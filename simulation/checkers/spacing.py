@@ -64,8 +64,7 @@ class Spacing(Checker):
     def _life_began(self, _fact: facts.LifeBegan) -> None:
         """What a process knew and had not recorded died with it."""
         for name, (_, wire) in list(self._held_until.items()):
-            delivery = self.record.deliveries.get(wire.delivery_id)
-            if delivery is None or stored_attempt(delivery, wire) is None:
+            if not self.record.has_attempt(wire):
                 del self._held_until[name]
 
     def _sent(self, fact: facts.Sent) -> None:
@@ -85,7 +84,7 @@ class Spacing(Checker):
             if one.row_seq == wire.row_seq
             and one is not wire
             and not one.is_manual
-            and stored_attempt(delivery, one) is not None
+            and self.record.has_attempt(one)
         ]
         if counting:
             due_ms = self._due_ms(delivery, counting)
@@ -113,11 +112,3 @@ class Spacing(Checker):
         wait = min((one[0] for one in waits if one), default=0.0)
         asked_ms = asked_until_ms(last.answer.retry_after, last.returned_wall_ms) or 0
         return max(last.returned_wall_ms + _JITTER * wait * 1_000, asked_ms)
-
-
-def stored_attempt(delivery: SeenDelivery, wire: facts.Wire) -> facts.AttemptStored | None:
-    """What is on record of a request."""
-    for attempt in delivery.attempts.values():
-        if attempt.started_at_ms == wire.wall_ms:
-            return attempt
-    return None
