@@ -1,45 +1,30 @@
 """On PostgreSQL: processes of every role, and what the database costs beside them."""
 
-from bench.figures import (
-    ACCEPTED,
-    CPU,
-    DELIVERED,
-    Figures,
-    Scenario,
-    seconds_between,
-)
+from bench.figures import Figures, Scenario
 from bench.postgres_world import PostgresWorld, postgres_world
 from bench.scenarios.growth import MANY_MAY, SUBSCRIBE_MANY, drain
 from bench.scenarios.latency import steady
-from bench.scenarios.publishes import warm
+from bench.scenarios.publishes import flood, warm
 
 _EVENTS = 10_000
-_CONNECTIONS = 64
 _DATABASE_CPU = "database CPU µs/event"
 _WAL = "WAL bytes/event"
 API_CPU, WORKER_CPU = "API node CPU µs/event", "worker CPU µs/event"
 
 
 def _flood(one: PostgresWorld, *, events: int = _EVENTS, batch: int = 1) -> Figures:
-    known = one.count_arrivals()
-    cpu, database, wal = one.cpu_seconds(), one.database_seconds(), one.wal_bytes()
-    roles = one.cpu_seconds_of_roles()
-    accepted, took = one.load(events, connections=_CONNECTIONS, batch=batch)
-    arrivals = one.await_arrivals(known + events)
-    delivered = {name: at for name, at in arrivals.items() if name[0] in accepted}
+    roles, database, wal = one.cpu_seconds_of_roles(), one.database_seconds(), one.wal_bytes()
+    figures = flood(one, events=events, batch=batch)
     used = {
         role: (after - roles[role]) / events * 1e6
         for role, after in one.cpu_seconds_of_roles().items()
     }
     of_roles = {} if "all" in used else {API_CPU: used["api"], WORKER_CPU: used["worker"]}
     return {
-        ACCEPTED: events / took,
-        DELIVERED: len(delivered) / seconds_between(accepted, delivered),
-        CPU: (one.cpu_seconds() - cpu) / events * 1e6,
+        **figures,
         **of_roles,
         _DATABASE_CPU: (one.database_seconds() - database) / events * 1e6,
         _WAL: (one.wal_bytes() - wal) / events,
-        "server peak MiB": one.peak_memory_mib(),
     }
 
 
