@@ -13,7 +13,7 @@ DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 
 def block(page: Path, name: str) -> str:
     """What stands in a block of a page now."""
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    begin, end = _marks(name)
     return page.read_text("utf-8").partition(begin)[2].partition(end)[0].strip()
 
 
@@ -22,7 +22,7 @@ def replace_block(page: Path, name: str, text: str) -> None:
 
     Raises `SystemExit`, with a line for people, if the page has not each of them once, in order.
     """
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    begin, end = _marks(name)
     document = page.read_text("utf-8")
     before, _, rest = document.partition(begin)
     _, _, after = rest.partition(end)
@@ -32,3 +32,7 @@ def replace_block(page: Path, name: str, text: str) -> None:
     if not is_there:
         raise SystemExit(f"{page.name} must have “{begin}” and “{end}” once, in this order")
     page.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}", "utf-8")
+
+
+def _marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name} -->", f"<!-- end of {name} -->"

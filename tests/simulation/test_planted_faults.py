@@ -9,8 +9,8 @@ from simulation.checkers import CHECKERS
 from simulation.planted_faults import PLANTED_FAULTS
 from simulation.planted_faults.of_the_table import FAULT_OF_ROW
 from simulation.world import play
-from tests.tidy.checkout import ROOT
 from tidings.core.delivery import TRANSITIONS
+from tools.pages import DOCS, block
 
 FEW_SEEDS = 12
 
@@ -65,6 +65,5 @@ def test_no_checker_is_there_in_vain() -> None:
 
 def _table_in_the_docs() -> list[tuple[str, str]]:
     """The defects and the promise by which each was first noticed."""
-    page = (ROOT / "docs" / "reliability.md").read_text("utf-8")
-    table = page.split("<!-- planted faults -->")[1].split("<!-- end of planted faults -->")[0]
+    table = block(DOCS / "reliability.md", "planted faults")
     return re.findall(r"^\| ([^|]+) \| ([^|]+) \| \d+ \|$", table, re.MULTILINE)
