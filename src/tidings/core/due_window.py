@@ -54,8 +54,7 @@ class DueWindow:
         given_up = [one[-1] for one in self._heap[half:]]
         del self._heap[half:]
         due_at_ms, seq, _, _ = self._heap[-1]
-        self._horizon = (due_at_ms, seq)
-        self._restarts = self._reading_until_ms is not None
+        self._read_from(due_at_ms, seq)
         self._is_crowded = True
         return given_up
 
@@ -109,8 +108,7 @@ class DueWindow:
 
     def restart(self) -> None:
         """Have the table read from the first due row on, also if a read is under way."""
-        self._horizon = (-1, -1)
-        self._restarts = self._reading_until_ms is not None
+        self._read_from(-1, -1)
 
     def follow(self, shards: Collection[int]) -> None:
         """Read rows of these shards only; of none, there is nothing to read."""
@@ -125,6 +123,11 @@ class DueWindow:
             ]
             heapq.heapify(self._heap)
         return dropped
+
+    def _read_from(self, due_at_ms: int, seq: int) -> None:
+        """Move the horizon back; a read that is under way does not move it on."""
+        self._horizon = (due_at_ms, seq)
+        self._restarts = self._reading_until_ms is not None
 
     def _may_read(self) -> bool:
         rows_max = limits.DUE_ROWS_IN_MEMORY_MAX
