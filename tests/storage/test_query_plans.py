@@ -1,7 +1,7 @@
 """Every statement that the store runs finds its rows by an index, however large the tables grow."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,18 @@ async def list_everything(filled: Filled, subscription_id: str) -> None:
             await store.list_deliveries(wanted, before=before, limit=5)
 
 
+def steps_of_plans(folder: Path, statements: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Every step by which the database would carry the statements out, with its statement."""
+    db = connect(folder / DATABASE_NAME)
+    steps = [
+        (step, sql)
+        for sql, bindings in statements.items()
+        for _, _, _, step in db.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)
+    ]
+    db.close()
+    return steps
+
+
 async def test_no_statement_reads_through_a_large_table(
     tmp_path: Path, statements: dict[str, Any]
 ) -> None:
@@ -155,14 +167,11 @@ async def test_no_statement_reads_through_a_large_table(
         await use_everything(Filled(store))
     seen = dict(statements)
     assert len(seen) > 60
-    db = connect(tmp_path / DATABASE_NAME)
     scans = []
-    for sql, bindings in seen.items():
-        for _, _, _, step in db.execute(f"EXPLAIN QUERY PLAN {sql}", bindings):
-            scan = _SCAN.match(step)
-            if scan is not None and scan.group(1) in LARGE:
-                scans.append((step, sql))
-    db.close()
+    for step, sql in steps_of_plans(tmp_path, seen):
+        scan = _SCAN.match(step)
+        if scan is not None and scan.group(1) in LARGE:
+            scans.append((step, sql))
     assert scans == []
 
 
@@ -172,12 +181,6 @@ async def test_the_few_that_did_not_get_through_are_found_without_looking_at_all
     async with open_sqlite_store(tmp_path) as store:
         for status in (DeliveryStatus.DEAD_LETTERED, DeliveryStatus.CANCELLED):
             await store.list_deliveries(DeliveryFilter(TENANT, status), before=None, limit=5)
-    db = connect(tmp_path / DATABASE_NAME)
-    steps = [
-        step
-        for sql, bindings in statements.items()
-        for _, _, _, step in db.execute(f"EXPLAIN QUERY PLAN {sql}", bindings)
-    ]
-    db.close()
+    steps = [step for step, _ in steps_of_plans(tmp_path, dict(statements))]
     for index in ("dead_letter_by_tenant", "cancelled_by_tenant"):
         assert any(index in step for step in steps), index

@@ -210,12 +210,16 @@ def _finished_select(wanted: DeliveryFilter) -> str:
 
     By the primary key all of the tenant would be looked at.
     """
-    index = _INDEX_OF_FEW.get(wanted.status or DeliveryStatus.PENDING)
-    if index is None or wanted.subscription_id is not None or wanted.event_id is not None:
+    index = None if wanted.status is None else _INDEX_OF_FEW.get(wanted.status)
+    if index is None or _is_narrow(wanted):
         return _FINISHED_SELECT
-    return _FINISHED_SELECT.replace(
-        "finished_delivery d", f"finished_delivery d INDEXED BY {index}"
-    )
+    table = "finished_delivery d"
+    return _FINISHED_SELECT.replace(table, f"{table} INDEXED BY {index}")
+
+
+def _is_narrow(wanted: DeliveryFilter) -> bool:
+    """Whether the deliveries of an event or a subscription are wanted, few among a tenant's."""
+    return wanted.event_id is not None or wanted.subscription_id is not None
 
 
 def _newest(one: Rows, other: Rows, limit: int) -> Rows:
@@ -245,11 +249,10 @@ def _conditions(
         event_seqs = _event_seqs(db, wanted.tenant_id, wanted.event_id)
         # One id is one event, but for those who look at all tenants.
         among = f"d.event_seq IN ({','.join(map(str, event_seqs)) or 'NULL'})"
-    is_narrow = event_seqs is not None or wanted.subscription_id is not None
     since = None if wanted.since_ms is None else lowest_id("dlv", wanted.since_ms)
     until = None if wanted.until_ms is None else lowest_id("dlv", wanted.until_ms)
     where, bindings = given(
-        ("+d.tenant_id = ?" if is_narrow else "d.tenant_id = ?", wanted.tenant_id),
+        ("+d.tenant_id = ?" if _is_narrow(wanted) else "d.tenant_id = ?", wanted.tenant_id),
         ("d.subscription_id = ?", wanted.subscription_id),
         ("d.delivery_id < ?", before),
         ("d.delivery_id > ?", above),
