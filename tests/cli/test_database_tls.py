@@ -2,14 +2,13 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trustme
 
+from tests.cli.conftest import Ended, Run
 from tests.support.postgres_server import PostgresServer, installations, packaged
 from tidings.cli.output import ExitCode
 
@@ -46,40 +45,34 @@ def server_with_certificate(authority: tuple[Path, trustme.CA]) -> Iterator[Post
         yield server
 
 
-def migrated(server: PostgresServer, query: str, *, host: str = "localhost") -> tuple[int, str]:
-    """Have a person prepare the database; answers the exit code and what is said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tidings", "database", "migrate"],
-        env={
-            **os.environ,
-            "TIDINGS_DATABASE_URL": f"postgresql://tidings@{host}:{server.port}/postgres?{query}",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout + done.stderr
+def migrated(run: Run, server: PostgresServer, query: str, *, host: str = "localhost") -> Ended:
+    """Have a person prepare the database."""
+    url = f"postgresql://tidings@{host}:{server.port}/postgres?{query}"
+    return run("database", "migrate", DATABASE_URL=url)
 
 
 def test_the_database_is_reached_by_tls(
-    encrypted: PostgresServer, authority: tuple[Path, trustme.CA]
+    run: Run, encrypted: PostgresServer, authority: tuple[Path, trustme.CA]
 ) -> None:
     for query in ("sslmode=require", f"sslmode=verify-full&sslrootcert={authority[0]}"):
-        code, said = migrated(encrypted, query)
-        assert code == 0, said
+        ended = migrated(run, encrypted, query)
+        assert ended.code == ExitCode.OK, ended
 
 
-def test_without_tls_the_server_says_no_and_so_do_we(encrypted: PostgresServer) -> None:
-    code, said = migrated(encrypted, "sslmode=disable")
-    assert code == ExitCode.UNAVAILABLE, said
-    assert "no encryption" in said
-    assert "Traceback" not in said
+def test_without_tls_the_server_says_no_and_so_do_we(run: Run, encrypted: PostgresServer) -> None:
+    ended = migrated(run, encrypted, "sslmode=disable")
+    assert ended.code == ExitCode.UNAVAILABLE, ended
+    assert "no encryption" in ended.err
+    assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("fault", ["another authority", "another name", "no file"])
 def test_a_server_that_cannot_prove_itself_is_refused(
-    encrypted: PostgresServer, authority: tuple[Path, trustme.CA], tmp_path: Path, fault: str
+    run: Run,
+    encrypted: PostgresServer,
+    authority: tuple[Path, trustme.CA],
+    tmp_path: Path,
+    fault: str,
 ) -> None:
     path, host = tmp_path / "authority.pem", "localhost"
     if fault == "another authority":
@@ -87,8 +80,9 @@ def test_a_server_that_cannot_prove_itself_is_refused(
     elif fault == "another name":
         shutil.copy(authority[0], path)
         host = "127.0.0.1"
-    code, said = migrated(encrypted, f"sslmode=verify-full&sslrootcert={path}", host=host)
-    assert code == (ExitCode.USAGE if fault == "no file" else ExitCode.UNAVAILABLE), said
+    ended = migrated(run, encrypted, f"sslmode=verify-full&sslrootcert={path}", host=host)
+    said = ended.out + ended.err
+    assert ended.code == (ExitCode.USAGE if fault == "no file" else ExitCode.UNAVAILABLE), said
     assert "Traceback" not in said
     assert len(said.strip().splitlines()) == 1
     assert ("certificate" in said) or (fault == "no file" and str(path) in said)
