@@ -90,13 +90,21 @@ def scribble_behind(log: WriteAheadLog, draw: random.Random) -> str:
     return kind
 
 
+def frames_not_copied(log: WriteAheadLog) -> list[int]:
+    """Where the committed frames begin that only the log holds; none just after a checkpoint."""
+    index = log.path.with_name(log.path.name.removesuffix("-wal") + "-shm").read_bytes()
+    (copied,) = struct.unpack_from("=I", index, _COPIED_FRAMES_AT)
+    return log.frames_at[copied:]
+
+
 def cut_or_flip(log: WriteAheadLog, draw: random.Random) -> int:
     """Destroy the log from some frame on that only the log holds; answers how many commits went.
 
-    No crash does this to what was flushed: it is what a disk that lies about flushes may do.
+    There must be such a frame. No crash does this to what was flushed: it is what a disk that lies
+    about flushes may do.
     """
-    frames = log.frames_at[_copied_frames(log.path) :]
-    at = draw.choice(frames) + draw.randrange(_FRAME_HEADER_BYTES + log.page_bytes)
+    frame = draw.choice(frames_not_copied(log))
+    at = frame + draw.randrange(_FRAME_HEADER_BYTES + log.page_bytes)
     with log.path.open("r+b") as file:
         if draw.random() < 0.5:
             file.truncate(at)
@@ -106,12 +114,6 @@ def cut_or_flip(log: WriteAheadLog, draw: random.Random) -> int:
             file.seek(at)
             file.write(bytes([byte ^ (1 << draw.randrange(8))]))
     return sum(end > at for end in log.ends)
-
-
-def _copied_frames(log: Path) -> int:
-    index = log.with_name(log.name.removesuffix("-wal") + "-shm").read_bytes()
-    (count,) = struct.unpack_from("=I", index, _COPIED_FRAMES_AT)
-    return int(count)
 
 
 def _flipped(content: bytes, draw: random.Random) -> bytes:
