@@ -53,7 +53,8 @@ def _many(seeds: range, workers: int, *, is_written: bool) -> int:
         _tell_broken(outcome)
         if figures.seeds % _TOLD_EVERY == 0:
             print(figures.line(), flush=True)
-    print(figures.line())
+    if figures.seeds % _TOLD_EVERY:
+        print(figures.line())
     told = sorted(figures.counted.items())
     print("faults: " + ", ".join(f"{name} {count:,}" for name, count in told))
     if is_written:
