@@ -15,8 +15,9 @@ import httpx2
 import pytest
 
 from tests.support.listen_command import ListenCommand
+from tests.support.ports import free_port
 from tests.support.receiver import Received, Receiver, Reply
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 from tests.tidy.checkout import ROOT, text
 from tidings.core.pattern import matches
 from tidings.core.retry import DEFAULT_RETRY_POLICY
@@ -109,7 +110,11 @@ def test_the_tour_of_the_readme_goes_as_told(reader: Reader) -> None:
         assert '"deliveries":1' in reader.run(publish)
         reader.await_line('200 received: {"eventId":"evt_567"')
         reader.run(shorten, sub=sub)
-    failed = reader.run(fail)
+    publish_again, look = re.split(r"sleep \d+\n", fail)
+    lost = re.findall(r"evt_\w{26}", reader.run(publish_again))[0]
+    (delivery,) = reader.server.deliveries(eventId=lost)
+    reader.server.await_delivery(delivery["deliveryId"], "dead_lettered")
+    failed = reader.run(look)
     assert '"deadLetterReason":"attempts_exhausted"' in failed
     dlv = re.findall(r"dlv_\w{26}", failed)[0]
     assert reader.run(history, dlv=dlv).count("connection_refused") == 2

@@ -11,8 +11,9 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.support.listen_command import ListenCommand
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver, Reply
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 from tidings.cli import following
 from tidings.signing import verify
 

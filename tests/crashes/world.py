@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from tests.crashes import receiver
 from tests.crashes.publishers import Ledger, Publishers, Stream
 from tests.crashes.receiver import Request
-from tests.support.server import Server, free_port
+from tests.support.ports import free_port
+from tests.support.server import Server
 
 PATHS = (receiver.STEADY, receiver.FLAKY, receiver.SLOW, receiver.ORDERED)
 _SETTLE_SECONDS = 120.0

@@ -9,11 +9,9 @@ always one. Servers run without regard for the disk, on a free port of loopback,
 import asyncio
 import os
 import pwd
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -29,6 +27,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+
+from tests.support.ports import free_port
 
 GIVEN_URL = os.environ.get("TIDINGS_TEST_POSTGRES_URL", "")
 USER = "tidings"
@@ -298,17 +298,6 @@ def _is_alive(process: int) -> bool:
 
 def _lines(*command: str) -> list[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-
-
-def free_port() -> int:
-    """A port of loopback that nothing uses, and that no connection is given while it is free."""
-    while True:
-        port = random.SystemRandom().randrange(15_000, 30_000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
 
 
 @contextmanager
