@@ -43,7 +43,7 @@ def _statuses(connection: socket.socket, count: int) -> list[bytes]:
 def test_large_bodies_are_no_heads(
     address: tuple[str, int], data_bytes: int, pieces_bytes: int
 ) -> None:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         for _ in range(5):
             request = _request(data_bytes)
             for start in range(0, len(request), pieces_bytes):
@@ -52,14 +52,14 @@ def test_large_bodies_are_no_heads(
 
 
 def test_requests_in_a_row_are_all_answered(address: tuple[str, int]) -> None:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(_request(100_000) + _request(1) + _request(50_000))
         assert _statuses(connection, 3) == [b"202"] * 3
 
 
 @pytest.mark.parametrize("filling", ["X: " + "y" * 70_000, "X: y\r\n" * 200])
 def test_a_large_head_is_refused(address: tuple[str, int], filling: str) -> None:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(f"{_HEAD}{filling.strip()}\r\n\r\n".encode())
         assert _statuses(connection, 1) == [b"431"]
 
@@ -89,20 +89,20 @@ def test_what_stands_around_a_body_cannot_fill_memory(
     address: tuple[str, int], path: str, opening: bytes, portion: bytes
 ) -> None:
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(head.encode() + opening)
         assert _is_cut_off(connection, portion, after_bytes_max=60_000_000)
 
 
 def test_trailers_are_not_headers(address: tuple[str, int]) -> None:
     body = b'2\r\n{"\r\n0\r\nContent-Type: text/plain\r\n\r\n'
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(f"{_HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + body)
         assert _statuses(connection, 1) == [b"400"]
 
 
 def test_requests_that_wait_for_their_turn_cannot_fill_memory(address: tuple[str, int]) -> None:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         requests = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1_000
         assert _is_cut_off(connection, requests, after_bytes_max=30_000_000)
 
@@ -112,7 +112,7 @@ def test_a_body_that_goes_on_after_its_answer_does_not_hold_the_connection(
 ) -> None:
     monkeypatch.setattr(limits, "UPLOAD_TIMEOUT_SECONDS", 0.5)
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(head)
         assert _statuses(connection, 1) == [b"404"]
         connection.sendall(b"x")
@@ -125,7 +125,7 @@ def test_a_client_that_does_not_read_its_answers_does_not_hold_the_connection(
 ) -> None:
     monkeypatch.setattr(limits, "ANSWER_STALL_SECONDS", 0.5)
     request = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(request * 90)
         # What is unread hides the end of the connection from us; the kernel knows about it.
         while _is_held(address, connection):
@@ -150,7 +150,7 @@ def test_the_body_of_a_request_for_another_protocol_is_no_request(
     else:
         head += b"Transfer-Encoding: chunked\r\n\r\n"
         body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(smuggled), smuggled)
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(head if waits else head + body)
         if waits:
@@ -163,7 +163,7 @@ def test_the_body_of_a_request_for_another_protocol_is_no_request(
 
 def test_a_client_that_offers_http2_can_publish(address: tuple[str, int]) -> None:
     request = _request(1).replace(b"\r\n", b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n", 1)
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(request)
         assert _statuses(connection, 1) == [b"202"]
 
@@ -179,6 +179,6 @@ def test_a_client_that_offers_http2_can_publish(address: tuple[str, int]) -> Non
     ],
 )
 def test_what_two_servers_read_differently_is_refused(address: tuple[str, int], lines: str) -> None:
-    with socket.create_connection(address, timeout=10) as connection:
+    with socket.create_connection(address, timeout=50) as connection:
         connection.sendall(f"{_HEAD}{lines}\r\n".encode())
         assert _statuses(connection, 1) == [b"400"]

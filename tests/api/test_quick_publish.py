@@ -41,7 +41,7 @@ def chunked(server: ApiServer, body: bytes, *headers: str, path: str = "/events"
 def answer(server: ApiServer, request: bytes, *, count: int = 1) -> bytes:
     """What comes back, up to the end of so many answers."""
     received = b""
-    with socket.create_connection((server.host, server.port), timeout=10) as one:
+    with socket.create_connection((server.host, server.port), timeout=50) as one:
         one.sendall(request)
         while received.count(b"HTTP/1.1 ") < count or not received.endswith(b"}"):
             part = one.recv(65_536)

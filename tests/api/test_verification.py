@@ -327,6 +327,7 @@ async def test_what_waited_for_a_proof_is_freed_where_none_is_asked_for_any_more
 
 async def test_challenges_make_no_scanner(required: ApiWorld) -> None:
     required.answer = lambda *_: Answer(error_class=ErrorClass.CONNECTION_REFUSED)
+    required.clock.stands_at_ms = 0
     ports = range(1, limits.CHALLENGES_PER_MINUTE_MAX + 3)
     found = [
         await required.subscribe(callbackUrl=f"https://victim.example.com:{port}/")

@@ -29,7 +29,7 @@ def _request(server: ApiServer, line: str, body: bytes = b"", *headers: str) -> 
 def _answers(server: ApiServer, *portions: bytes) -> list[bytes]:
     """Send, portion by portion, and read what comes until the server closes."""
     received = b""
-    with socket.create_connection((server.host, server.port), timeout=10) as one:
+    with socket.create_connection((server.host, server.port), timeout=50) as one:
         for portion in portions:
             one.sendall(portion)
         while chunk := one.recv(65_536):
@@ -69,7 +69,7 @@ def test_a_body_that_comes_late_is_waited_for(server: ApiServer, size: int) -> N
 
 def test_a_head_and_its_body_go_out_together(server: ApiServer) -> None:
     raw = _request(server, "GET /health/live")
-    with socket.create_connection((server.host, server.port), timeout=10) as one:
+    with socket.create_connection((server.host, server.port), timeout=50) as one:
         for _ in range(50):
             one.sendall(raw)
             assert one.recv(65_536).endswith(b"}")

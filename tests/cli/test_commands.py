@@ -187,6 +187,8 @@ def test_many_are_replayed_and_waited_for(tidings: Run, receiver: Receiver, serv
     begun = asked(tidings, "dead-letters", "replay", *select)
     assert begun["deliveries"] == 5
     receiver.wait("/many", 10)
+    for delivery in server.deliveries(subscriptionId=subscription_id):
+        server.await_delivery(delivery["deliveryId"], "delivered")
     again = tidings("subscriptions", "replay", subscription_id, "--only", "all", "--wait").out
     assert again == "5 are on their way again.\n"
     receiver.wait("/many", 15)

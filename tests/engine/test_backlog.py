@@ -24,7 +24,7 @@ async def test_more_events_than_an_endpoint_holds_in_memory_all_arrive_once(
 async def test_a_backlog_goes_on_after_a_restart_where_it_stood(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    async with engine_world(tmp_path, concurrency_max=2) as world:
+    async with engine_world(tmp_path, concurrency_max=2, stop_seconds=20) as world:
         await world.subscribe(f"{receiver.url}/later")
         published = await world.publish(MANY)
         await world.until(lambda: len(receiver.received) > 20)
@@ -53,7 +53,7 @@ async def test_the_audit_finds_nothing_in_a_healthy_engine(
 
 
 async def test_the_audit_sends_what_memory_had_lost(world: EngineWorld, receiver: Receiver) -> None:
-    subscription = await world.subscribe(f"{receiver.url}/lost", rate_limit_per_second=5.0)
+    subscription = await world.subscribe(f"{receiver.url}/lost", rate_limit_per_second=0.5)
     await world.publish(3)
     await world.until(lambda: len(receiver.received) == 1)
     # A defect as none is known: the rows that wait for the rate limit vanish from memory.

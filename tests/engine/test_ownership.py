@@ -110,7 +110,7 @@ async def publish_for_long(one: Worker, count: int) -> None:
 async def test_a_request_that_hangs_is_cut_at_the_hand_over_and_due_after_its_deadline(
     url: str, receiver: Receiver
 ) -> None:
-    path = receiver.script("/hangs", Reply(after_seconds=6), 200)
+    path = receiver.script("/hangs", Reply(after_seconds=40), 200)
     async with worker(url) as one:
         await owning_all(one)
         await one.subscribe(path, timeout_seconds=20)
@@ -132,7 +132,7 @@ async def test_a_request_that_hangs_is_cut_at_the_hand_over_and_due_after_its_de
 async def test_a_worker_whose_session_was_ended_writes_nothing_and_begins_anew(
     url: str, receiver: Receiver
 ) -> None:
-    path = receiver.script("/slow", Reply(after_seconds=1), 200)
+    path = receiver.script("/slow", Reply(after_seconds=40), 200)
     async with worker(url) as one:
         await owning_all(one)
         await one.subscribe(path)

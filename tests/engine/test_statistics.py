@@ -48,6 +48,8 @@ async def test_a_span_that_is_over_is_written_beside_the_deliveries(
     world: EngineWorld, receiver: Receiver
 ) -> None:
     name = (await world.subscribe(f"{receiver.url}/in")).subscription_id
+    # All three at the beginning of a span.
+    world.clock.ahead_ms = -world.clock.now_ms() % (limits.ROLL_UP_SECONDS * 1_000)
     await world.publish(3)
     await world.until(lambda: world.engine.figures.unwritten("default", name))
 

@@ -96,7 +96,7 @@ class StreamMachine(RuleBasedStateMachine):
     async def _close(self) -> None:
         self.streams.close()
         for ear in self.ears:
-            assert isinstance(await ear.listener.next(wait_seconds=5), Ended)
+            assert isinstance(await ear.listener.next(wait_seconds=30), Ended)
             ear.listener.close()
         assert self.streams.open_count == 0
         await self.running
@@ -166,7 +166,7 @@ class StreamMachine(RuleBasedStateMachine):
         if not due - set(ear.heard):
             return  # what is missing is told together with what comes behind it
         while due - set(ear.heard):
-            heard = await ear.listener.next(wait_seconds=5)
+            heard = await ear.listener.next(wait_seconds=30)
             match heard:
                 case Arrived(events):
                     ear.heard += [an_event_name(one.body) for one in events]

@@ -48,9 +48,9 @@ def api_server(folder: Path, *, is_dev: bool = True) -> Iterator[ApiServer]:
             is_up.set()
             await servers[0].serve(sockets=[listening])
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert is_up.wait(10)
+    assert is_up.wait(50)
     host, port = listening.getsockname()
     try:
         yield ApiServer(host, port, keys[0])

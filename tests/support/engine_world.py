@@ -100,8 +100,9 @@ async def engine_world(
     concurrency_max: int = 64,
     rules: AddressRules = LOOPBACK,
     proxy: EgressProxy | None = None,
+    stop_seconds: float = 2,
 ) -> AsyncIterator[EngineWorld]:
-    """Everything running; it is stopped in order at the end."""
+    """Everything running; it is stopped in order at the end, and requests within `stop_seconds`."""
     clock, chance = JumpingClock(), SystemChance()
     async with (
         open_store_of_worlds(folder, chance=chance) as store,
@@ -126,4 +127,4 @@ async def engine_world(
         finally:
             world.publisher.close()
             await publishing
-            await engine.stop(timeout_seconds=2)
+            await engine.stop(timeout_seconds=stop_seconds)

@@ -34,7 +34,7 @@ async def ask(
     url = receiver.on("/", behaviour)
     began = time.monotonic()
     answer = await client.post(url, seconds=seconds)
-    assert time.monotonic() - began < seconds + 3
+    assert time.monotonic() - began < seconds + 30
     assert len(receiver.exchanges) == 1
     return answer
 
@@ -169,7 +169,7 @@ async def test_a_flood_of_interim_responses_is_cut_off(
     began = time.process_time()
     answer = await ask(client, receiver, repeating(b"HTTP/1.1 103 X\r\n\r\n" * 500), seconds=8)
     assert answer.error_class is ErrorClass.PROTOCOL
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 5
     assert receiver.exchanges[0].sent_bytes < ENDLESS
 
 
