@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bench.world import World, await_port, cpu_seconds, free_port, peak_memory_mib
+from bench.world import World, await_port, cpu_seconds, peak_memory_mib
 from tests.support.postgres_server import PostgresServer, installations, running_server
+from tools.ports import free_port
 
 _DURABLE = """
 fsync = on

@@ -18,19 +18,14 @@ from typing import Any
 
 import trustme
 
+from tools.ports import free_port
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _START_SECONDS = 60.0
 _LOAD_SECONDS_MAX = 570.0
 
 Arrivals = dict[tuple[str, str], int]
 """By the id of the event and the path: when it first came, in nanoseconds."""
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""Ports of loopback for servers that are started, killed and started again."""
+"""Ports of loopback for servers that tests and benchmarks start, kill and start again."""
 
 import random
 import socket

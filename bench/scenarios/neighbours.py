@@ -4,7 +4,8 @@ import math
 
 from bench.figures import Figures, Scenario
 from bench.scenarios.latency import steady
-from bench.world import World, free_port, world
+from bench.world import World, world
+from tools.ports import free_port
 
 _CONCURRENCY_MAX = 512
 _BOUND_MS = 50.0

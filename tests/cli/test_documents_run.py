@@ -15,13 +15,13 @@ import httpx2
 import pytest
 
 from tests.support.listen_command import ListenCommand
-from tests.support.ports import free_port
 from tests.support.receiver import Received, Receiver, Reply
 from tests.support.server import Server
 from tests.tidy.checkout import ROOT, text
 from tidings.core.pattern import matches
 from tidings.core.retry import DEFAULT_RETRY_POLICY
 from tidings.signing import verify
+from tools.ports import free_port
 
 DOCS = ROOT / "docs"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.cli.conftest import Run
 from tests.support.listen_command import ListenCommand
-from tests.support.ports import free_port
 from tests.support.receiver import Receiver, Reply
 from tests.support.server import Server
 from tidings.cli import following
 from tidings.signing import verify
+from tools.ports import free_port
 
 Listen = Callable[..., ListenCommand]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
-from tests.support.ports import free_port
 from tests.support.receiver import Receiver, Reply
+from tools.ports import free_port
 
 _PROBLEM = {
     "type": "about:blank",

@@ -28,6 +28,7 @@ def kill_worker(one: Cluster, figures: Figures) -> None:
     process = worker.pid
     at_ms = now_ms()
     assert worker.kill() == -signal.SIGKILL
+    one.await_receivers()
     one.note_trouble("killed", process, at_ms, now_ms())
     shared = one.await_sharing(since_ms=now_ms())
     figures[TAKE_OVER].append(shared.at_ms - at_ms)

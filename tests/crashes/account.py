@@ -60,17 +60,18 @@ class Account:
 
 def account(world: World, ledger: Ledger) -> Account:
     """Compare what was accepted, what is on record and what the receivers got."""
-    requests = world.received()
-    balance = Account(ledger, len(requests))
-    received: dict[_Key, list[Request]] = defaultdict(list)
-    for request in requests:
-        received[request.path, request.event_id].append(request)
     stored = {one["eventId"] for one in pages(world.server, "/events", eventType="order.*")}
     deliveries = {
         (path, one["eventId"]): one
         for path, subscription_id in world.subscription_ids.items()
         for one in pages(world.server, "/deliveries", subscriptionId=subscription_id)
     }
+    # Read behind the deliveries: what is on record there has come by now.
+    requests = world.received()
+    balance = Account(ledger, len(requests))
+    received: dict[_Key, list[Request]] = defaultdict(list)
+    for request in requests:
+        received[request.path, request.event_id].append(request)
     balance.lost += _halves(world, stored, deliveries)
     balance.lost += _lost(world, ledger, received, deliveries)
     for key, delivery in deliveries.items():

@@ -4,7 +4,8 @@ Run it: ``python -m tests.crashes.receiver PORT LOG SEED``. Each request gets a 
 the log before it is answered: number, path, event id, when it came (milliseconds of the system's
 clock), the status that it gets, when it gets it, and the port that it came from. The number is also
 the body of the answer, which Tidings keeps with the attempt: so every attempt on record names the
-very request that it was. What a path begins with says how it is answered.
+very request that it was. What a path begins with says how it is answered; `PROBE` is answered at
+once and leaves no line, after everything that came before it.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import httptools
 import uvloop
 
 STEADY, FLAKY, SLOW, ORDERED = "/steady", "/flaky", "/slow", "/ordered"
+PROBE = "/probe"
 _FAILING_SHARE = {FLAKY: 0.2, ORDERED: 0.05}
 _SLOW_SECONDS = (0.02, 0.3)
 
@@ -95,6 +97,9 @@ class Connection(asyncio.Protocol):
             self._event_id = value.decode()
 
     def on_message_complete(self) -> None:
+        if self._path == PROBE:
+            self._answer(b"HTTP/1.1 204 x\r\n\r\n")
+            return
         kind = "/" + self._path.split("/")[1]
         status = 500 if self._draw.random() < _FAILING_SHARE.get(kind, 0) else 200
         seconds = self._draw.uniform(*_SLOW_SECONDS) if kind == SLOW else 0.0

@@ -11,11 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
+
 from tests.crashes import receiver
 from tests.crashes.publishers import Ledger, Publishers, Stream
 from tests.crashes.receiver import Request
-from tests.support.ports import free_port
 from tests.support.server import Server
+from tools.ports import free_port
 
 PATHS = (receiver.STEADY, receiver.FLAKY, receiver.SLOW, receiver.ORDERED)
 _SETTLE_SECONDS = 120.0
@@ -59,7 +61,7 @@ class World:
         self.start_receivers()
         self.server.start()
         for path in paths or PATHS:
-            self.subscribe(path, timeoutSeconds=1, **members)
+            self.subscribe(path, timeoutSeconds=5, **members)
 
     def start_receivers(self) -> None:
         """Start the receivers, in a process of their own."""
@@ -93,8 +95,19 @@ class World:
         if self.server.kill() == -signal.SIGKILL:
             self.note_death(kind)
 
+    def await_receivers(self) -> None:
+        """Wait until the receivers have read what was on its way to them, however slow they are.
+
+        They take turns with one loop, so what a first probe came behind is read before a second.
+        """
+        if self._receiver is not None:
+            for _ in range(2):
+                url = f"http://127.0.0.1:{self.receiver_port}{receiver.PROBE}"
+                assert httpx2.get(url, timeout=60, trust_env=False).status_code == 204
+
     def note_death(self, kind: str) -> None:
-        """Note that the server has just died."""
+        """Note that the server has just died, and what it sent has come."""
+        self.await_receivers()
         self.deaths.append(Death(kind, round(time.time() * 1_000)))
 
     def settle(self) -> Ledger:

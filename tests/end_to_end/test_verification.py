@@ -12,7 +12,7 @@ from tests.support.receiver import Received, Receiver, Reply
 from tests.support.server import Server
 from tidings.signing import verify as verify_signature
 
-RETRIES = {"schedule": [0.2] * 20}
+RETRIES = {"schedule": [0.6] * 20}
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ class Walk:
         self.chance = random.Random(seed)
         self.server = server
         self.receiver = receiver
-        self.endpoints = Endpoints(receiver, self.chance)
+        self.endpoints = Endpoints(receiver, random.Random(seed + 1))
         self.subscriptions = [self._subscribe(number) for number in range(SUBSCRIPTIONS)]
         self.answers: set[tuple[str, int]] = set()
 
@@ -153,7 +153,8 @@ class Walk:
         """Everybody proves what is owed, and all that is unfinished is delivered."""
         self.endpoints.is_honest = True
         for one in self.subscriptions:
-            self.act(one, "resume")
+            self.move(one)
+            self.act(one, "test")
             assert self.act(one, "verify").json()["status"] == "active"
             self.act(one, "test")
             for _ in range(PUBLISHED_AT_LAST):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Barrier
 
 import asyncpg
@@ -41,7 +41,11 @@ FREE = ShardRow(None, 0)
 
 @contextmanager
 def connected(url: str, count: int) -> Iterator[list[PostgresConnection]]:
-    several = [coordination_connection(url) for _ in range(count)]
+    # With time enough: how long a statement may take is not what is tried by these.
+    several = [
+        PostgresConnection(url, statement_ms=30_000, lock_ms=30_000, idle_ms=60_000)
+        for _ in range(count)
+    ]
     try:
         yield several
     finally:
@@ -232,14 +236,15 @@ def test_renewing_does_not_wait_for_who_writes_and_the_other_way_round(
 
 
 def test_a_statement_that_cannot_be_carried_out_in_time_fails(
-    postgres: PostgresConnection, watcher: PostgresConnection
+    postgres: PostgresConnection, postgres_url: str
 ) -> None:
-    coordinate(watcher, OpenSession("a"))
-    postgres.begin("BEGIN; LOCK TABLE shard")
-    with pytest.raises(StoreUnavailable):
-        coordinate(watcher, ClaimShards("a", {1: FREE}))
-    postgres.rollback()
-    assert coordinate(watcher, ClaimShards("a", {1: FREE})) == {1: 1}
+    coordinate(postgres, OpenSession("a"))
+    with closing(coordination_connection(postgres_url)) as db:
+        postgres.begin("BEGIN; LOCK TABLE shard")
+        with pytest.raises(StoreUnavailable):
+            coordinate(db, ClaimShards("a", {1: FREE}))
+        postgres.rollback()
+    assert coordinate(postgres, ClaimShards("a", {1: FREE})) == {1: 1}
 
 
 def test_two_workers_come_to_own_every_shard(postgres: PostgresConnection) -> None:

@@ -174,7 +174,7 @@ def test_cut_short_it_has_changed_nothing(postgres_url: str) -> None:
 
 def test_keys_are_not_changed_beside_a_worker_and_none_begins_meanwhile(postgres_url: str) -> None:
     asyncio.run(fill(postgres_url))
-    db = PostgresConnection(postgres_url, statement_ms=200)
+    db = PostgresConnection(postgres_url, lock_ms=50)
     coordinate(db, OpenSession("wrk_1"))
     with pytest.raises(DatabaseInUse, match="stop all its servers"):
         reencrypt(postgres_url)

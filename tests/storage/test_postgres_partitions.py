@@ -127,7 +127,7 @@ def test_publishing_goes_on_while_a_reader_keeps_a_day_from_being_dropped(
     other: PostgresConnection,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(limits, "PARTITION_DETACH_MS", 300)
+    monkeypatch.setattr(limits, "PARTITION_DETACH_MS", 2_000)
     monkeypatch.setattr(limits, "PARTITION_LOCK_MS", 50)
     make_partitions(postgres, since_ms=NOW_MS - DAY_MS, until_ms=NOW_MS)
     publish(postgres, NOW_MS - DAY_MS)
@@ -146,7 +146,7 @@ def test_publishing_goes_on_while_a_reader_keeps_a_day_from_being_dropped(
         return times
 
     other.execute("SELECT 1")
-    other.run_script("SET lock_timeout = '150ms'")
+    other.run_script("SET lock_timeout = '1s'")
     with ThreadPoolExecutor(1) as thread:
         publishing = thread.submit(publish_all_the_time)
         try:
@@ -164,6 +164,7 @@ def test_publishing_goes_on_while_a_reader_keeps_a_day_from_being_dropped(
             reader.close()
         times = publishing.result()
     assert times > 0
+    monkeypatch.undo()
     assert drop_partitions(postgres, before_ms=NOW_MS) == names(range(TODAY - 1, TODAY))
     assert len(where(postgres, "event")) == times
 

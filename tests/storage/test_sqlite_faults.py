@@ -11,7 +11,6 @@ import pytest
 from tests.contracts.store.conftest import Filled
 from tests.support.stores import DATABASE_NAME, open_sqlite_store
 from tests.support.values import NOW_MS, TENANT, a_result, a_subscription, an_event
-from tests.support.waiting import eventually
 from tidings.core import limits
 from tidings.core.delivery import Turn, ending_of
 from tidings.core.event import Accepted
@@ -292,5 +291,8 @@ async def test_the_log_beside_the_database_is_emptied_when_it_has_grown(
             await store.accept_events([an_event(data=LARGE)], now_ms=NOW_MS)
 
         await store.check()
-        await eventually(lambda: log.stat().st_size < 300 * 4_096)
+        async with asyncio.timeout(40):
+            # A checkpoint that could not truncate it is followed by one that a commit asks for.
+            while log.stat().st_size >= 300 * 4_096:
+                await store.accept_events([an_event(data=LARGE)], now_ms=NOW_MS)
         assert (tmp_path / DATABASE_NAME).stat().st_size > 10 * len(LARGE)

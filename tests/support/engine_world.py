@@ -80,7 +80,7 @@ class EngineWorld:
         self.clock.ahead_ms += milliseconds
         self.engine.dispatcher.wake()
 
-    async def until(self, condition: Callable[[], Any], *, seconds: float = 15) -> None:
+    async def until(self, condition: Callable[[], Any], *, seconds: float = 40) -> None:
         """Wait until a condition holds; it may be a coroutine function."""
         end = time.monotonic() + seconds
         while True:

@@ -48,7 +48,7 @@ class Exchange:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
-    async def wait_until_left(self, seconds: float = 10) -> None:
+    async def wait_until_left(self, seconds: float = 40) -> None:
         """Wait until the sender has ended the connection."""
         async with asyncio.timeout(seconds):
             await self.was_left.wait()

@@ -116,7 +116,7 @@ def empty_postgres_url(postgres_server: Databases) -> Iterator[str]:
 
 @pytest.fixture
 def postgres(postgres_url: str) -> Iterator[PostgresConnection]:
-    """A connection to a migrated database of its own for a test."""
-    db = PostgresConnection(postgres_url)
+    """A connection to a migrated database of its own for a test, which may hold locks for long."""
+    db = PostgresConnection(postgres_url, idle_ms=60_000)
     yield db
     db.close()

@@ -28,7 +28,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.support.ports import free_port
+from tools.ports import free_port
 
 GIVEN_URL = os.environ.get("TIDINGS_TEST_POSTGRES_URL", "")
 USER = "tidings"

@@ -81,7 +81,7 @@ class Receiver:
         """What came to a path."""
         return [one for one in self.received if one.path == path]
 
-    def wait(self, path: str, count: int, *, seconds: float = 15) -> list[Received]:
+    def wait(self, path: str, count: int, *, seconds: float = 40) -> list[Received]:
         """Wait until so many requests have come to a path."""
         until = time.monotonic() + seconds
         with self._changed:

@@ -19,7 +19,7 @@ from tidings.operations.access import Scope
 
 STREAM = "/events/stream"
 HEARTBEAT_SECONDS = 0.1
-_SECONDS = 15
+_SECONDS = 40
 
 
 @asynccontextmanager

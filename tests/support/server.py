@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support.ports import free_port
+from tools.ports import free_port
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
@@ -27,7 +27,7 @@ class Server:
         self._options = ("--dev", *options) if is_dev else options
         self._settings = {f"TIDINGS_{name}": value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
-        self.client = httpx2.Client(base_url=self.url, timeout=20, trust_env=False)
+        self.client = httpx2.Client(base_url=self.url, timeout=60, trust_env=False)
 
     @property
     def database(self) -> Path:
@@ -128,7 +128,7 @@ class Server:
         """Publish an event."""
         return self.call("POST", "/events", {"eventType": event_type, "data": {}, **members})
 
-    def await_delivery(self, delivery_id: str, status: str, *, seconds: float = 15) -> Any:
+    def await_delivery(self, delivery_id: str, status: str, *, seconds: float = 40) -> Any:
         """Wait until a delivery has a status; answers it with its attempts."""
         until = time.monotonic() + seconds
         while True:
