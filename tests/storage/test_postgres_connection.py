@@ -79,6 +79,8 @@ def test_many_rows_are_one_statement(postgres: PostgresConnection) -> None:
         "INSERT INTO tenant", [("a", 1), ("b", 2)], "RETURNING tenant_id", types="ti"
     )
     assert [row[0] for row in returned] == ["a", "b"]
+    deleted = postgres.delete_many("tenant", "tenant_id", [("b",), ("c",)], types="t")
+    assert [row[0] for row in deleted] == ["b"]
     assert postgres.execute_many("nonsense", [], types="") == []
 
 

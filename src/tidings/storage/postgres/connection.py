@@ -120,6 +120,13 @@ class PostgresConnection:
         assert len(columns) == len(types), f"{len(types)} columns wanted, {len(columns)} given"
         return self._fetch(over_rows(before, after, types), columns)
 
+    def delete_many(
+        self, table: str, key: str, rows: Sequence[Sequence[Any]], *, types: str
+    ) -> list[Any]:
+        """See `Database.delete_many`."""
+        before = f"DELETE FROM {table} WHERE ({key}) IN ("
+        return self.execute_many(before, rows, f") RETURNING {key}", types=types)
+
     @contextmanager
     def reading_alone(self) -> Iterator[None]:
         """Let statements that only read run without a transaction around each of them."""

@@ -41,6 +41,13 @@ class Database(Protocol):
         """
         ...
 
+    def delete_many(self, table: str, key: str, rows: Sequence[Row], *, types: str) -> Rows:
+        """Delete the rows of a table that have these keys; answers the keys that were there.
+
+        `key` names the columns, `types` as in `execute_many`.
+        """
+        ...
+
 
 def given(*conditions: tuple[str, Any]) -> tuple[str, list[Any]]:
     """A WHERE clause of those conditions that have a value, and the values."""

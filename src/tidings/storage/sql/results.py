@@ -119,8 +119,8 @@ def _ended_at_ms(result: Result) -> int:
 def _remove(tx: Transaction, deliveries: Sequence[Delivery]) -> set[int]:
     """Remove rows that have ended; answers those that were there to be removed."""
     rows = [(one.seq, one.attempt_count - 1) for one in deliveries]
-    sql = "DELETE FROM delivery WHERE (seq, attempt_count) IN ("
-    removed = {row[0] for row in tx.db.execute_many(sql, rows, ") RETURNING seq", types="ii")}
+    key = "seq, attempt_count"
+    removed = {row[0] for row in tx.db.delete_many("delivery", key, rows, types="ii")}
     tx.backlog.removed({one.seq: one for one in deliveries if one.seq in removed}.values())
     return removed
 
