@@ -38,10 +38,11 @@ def test_a_running_installation_is_moved(
     run: Run, receiver: Receiver, tmp_path: Path, empty_postgres_url: str
 ) -> None:
     here = Server(tmp_path / "here").start()
-    url = receiver.script("/moved")
+    path = f"/moved/{here.port}"
+    url = receiver.script(path)
     made = here.subscribe(url, orderingEnabled=True)
     here.publish(orderingKey="k")
-    receiver.wait("/moved", 1)
+    receiver.wait(path, 1)
     pause = f"/webhook-subscriptions/{made['subscriptionId']}"
     here.call("POST", f"{pause}/pause")
     waiting = [here.publish(orderingKey="k")["eventId"] for _ in range(3)]
@@ -68,10 +69,10 @@ def test_a_running_installation_is_moved(
     try:
         assert there.call("GET", f"{pause}/secret")["secrets"][0]["secret"] == made["secret"]
         there.call("POST", f"{pause}/resume")
-        receiver.wait("/moved", 4)
-        assert [one.event_id for one in receiver.at("/moved")][1:] == waiting
+        receiver.wait(path, 4)
+        assert [one.event_id for one in receiver.at(path)][1:] == waiting
         assert there.publish()["deliveries"] == 1
-        receiver.wait("/moved", 5)
+        receiver.wait(path, 5)
     finally:
         there.client.close()
         there.stop()
