@@ -72,13 +72,16 @@ class Ballast:
 
     def leave(self, free_bytes: int) -> None:
         """Fill the disk but for so many bytes, and for nothing if that is 0."""
-        with self._path.open("ab", buffering=0) as file, contextlib.suppress(OSError):
-            # Most of it at once, before the server has done all that it had to do.
+        with self._path.open("ab", buffering=0) as file:
+            # Most of it at once, before the server has done all that it had to do. It fails, and
+            # takes nothing, if the server has taken much of it meanwhile.
             most = self._free() - free_bytes - _CHUNK
             if most > 0:
-                os.posix_fallocate(file.fileno(), file.tell(), most)
-            while (more := self._free() - free_bytes) > 0 or not free_bytes:
-                file.write(bytes(max(1, min(more, _CHUNK))))
+                with contextlib.suppress(OSError):
+                    os.posix_fallocate(file.fileno(), file.tell(), most)
+            with contextlib.suppress(OSError):
+                while (more := self._free() - free_bytes) > 0 or not free_bytes:
+                    file.write(bytes(max(1, min(more, _CHUNK))))
 
     def go(self) -> None:
         self._path.unlink()
