@@ -59,6 +59,7 @@ class OpenFigures:
             some = list(self._closed.items())[: limits.ROLL_UPS_AT_ONCE]
             await self._store.record_results((), roll_ups=[one for _, one in some])
             for key, _ in some:
+                # Who writes at the same time writes the same, and may have been first.
                 self._closed.pop(key, None)
 
     async def write_all(self) -> None:
