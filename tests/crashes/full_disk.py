@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.crashes.account import Account, account, expect_clean
 from tests.crashes.figures import figures_of
-from tests.crashes.publishers import Stream
+from tests.crashes.publishers import ANSWER_SECONDS, Stream
 from tests.crashes.world import World, world
 from tidings.core import limits
 
@@ -27,8 +27,6 @@ _CHUNK = 1024 * 1024
 _UNSHARED = ("unshare", "--mount")
 _TIMEOUT_SECONDS = 300
 _TRIES = 5
-_ANSWER_SECONDS = 2.0
-"""As long as a publisher waits for its answer."""
 _RESULT_SECONDS = 6.0
 """By then every attempt that was under way has ended."""
 _EVENT_TEXT = "x" * 2_000
@@ -115,7 +113,7 @@ def _nearly_full(one: World, ballast: Ballast) -> None:
     assert answer.status_code == 503
     assert "the disk is nearly full" in answer.text
     # Whoever was answered before has put it down by then.
-    time.sleep(_ANSWER_SECONDS)
+    time.sleep(ANSWER_SECONDS)
     accepted = len(one.accepted())
     one.await_the_end_of_deliveries()
     assert len(one.accepted()) == accepted
@@ -131,7 +129,7 @@ def _full(one: World, ballast: Ballast) -> None:
         one.await_new_events()
         ballast.leave(0)
         _await_refusals(one)
-        if _results_come_to_wait(one):
+        if one.comes_true(lambda: _results_wait(one), seconds=_RESULT_SECONDS):
             break
         # All that was accepted had ended before the disk was full to the end.
         ballast.go()
@@ -141,15 +139,6 @@ def _full(one: World, ballast: Ballast) -> None:
     assert one.server.client.get("/health/live").status_code == 200
     one.wait(0.3, 0.8)
     ballast.go()
-
-
-def _results_come_to_wait(one: World) -> bool:
-    until = time.monotonic() + _RESULT_SECONDS
-    while not _results_wait(one):
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def _results_wait(one: World) -> bool:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import httpx2
 
-_TIMEOUT_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
+"""For how long a publisher waits for its answer."""
 _THINK_SECONDS = 0.02
 _WAIT_SECONDS = 0.05
 
@@ -91,7 +92,7 @@ class Publishers:
         mine = count() if stream.events is None else range(publisher, stream.events, publishers)
         urls = deque(self._urls)
         urls.rotate(-publisher)
-        with httpx2.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
+        with httpx2.Client(timeout=ANSWER_SECONDS, trust_env=False) as client:
             for number, _ in enumerate(mine):
                 if self._is_over.is_set():
                     return

@@ -135,10 +135,16 @@ class World:
 
     def until(self, is_so: Callable[[], bool], otherwise: str) -> None:
         """Wait until something is so."""
-        until = time.monotonic() + _SETTLE_SECONDS
+        assert self.comes_true(is_so, seconds=_SETTLE_SECONDS), otherwise
+
+    def comes_true(self, is_so: Callable[[], bool], *, seconds: float) -> bool:
+        """Whether something becomes so within a while."""
+        until = time.monotonic() + seconds
         while not is_so():
-            assert time.monotonic() < until, otherwise
+            if time.monotonic() >= until:
+                return False
             time.sleep(0.05)
+        return True
 
     def stop_publishing(self) -> Ledger:
         """Stop publishing; answers what was accepted."""

@@ -1,7 +1,6 @@
 """What happens when a receiver does not answer as hoped, state by state."""
 
 import time
-from typing import Any
 
 from standardwebhooks import Webhook
 
@@ -16,15 +15,6 @@ def only_delivery(server: Server, **filters: str) -> str:
     deliveries = server.deliveries(**filters)
     assert len(deliveries) == 1
     return str(deliveries[0]["deliveryId"])
-
-
-def await_attempts(server: Server, delivery_id: str, count: int) -> Any:
-    """Wait until so many attempts of a delivery are on record; answers the delivery."""
-    until = time.monotonic() + 30
-    while (delivery := server.call("GET", f"/deliveries/{delivery_id}"))["attemptCount"] < count:
-        assert time.monotonic() < until, delivery
-        time.sleep(0.02)
-    return delivery
 
 
 def test_500_500_200_gets_three_signed_attempts_with_one_id(
@@ -69,7 +59,7 @@ def test_retry_after_on_503_holds_the_whole_subscription(
     server.subscribe(url, retryPolicy=SHORT)
     server.publish(eventId="first")
     receiver.wait("/busy", 1)
-    await_attempts(server, only_delivery(server), 1)
+    server.await_attempts(only_delivery(server), 1)
     server.publish(eventId="second")
     received = receiver.wait("/busy", 3)
     assert all(one.at - received[0].at > 4.8 for one in received[1:])
@@ -200,10 +190,10 @@ def test_a_manual_retry_is_one_attempt_besides_the_schedule(
     server.publish()
     receiver.wait("/manual", 1)
     delivery_id = only_delivery(server)
-    due = await_attempts(server, delivery_id, 1)["nextAttemptAt"]
+    due = server.await_attempts(delivery_id, 1)["nextAttemptAt"]
     assert server.client.post(f"/deliveries/{delivery_id}/retry").status_code == 202
     receiver.wait("/manual", 2)
-    delivery = await_attempts(server, delivery_id, 2)
+    delivery = server.await_attempts(delivery_id, 2)
     assert (delivery["status"], delivery["nextAttemptAt"]) == ("pending", due)
     assert server.client.post(f"/deliveries/{delivery_id}/retry").status_code == 202
     assert server.await_delivery(delivery_id, "delivered")["attemptCount"] == 3

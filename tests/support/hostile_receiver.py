@@ -136,6 +136,17 @@ class HostileReceiver:
                 raise
 
 
+def told(behaviour: Behaviour) -> tuple[asyncio.Event, Behaviour]:
+    """The same behaviour, and what is set as soon as it has done all it does."""
+    is_done = asyncio.Event()
+
+    async def behave(exchange: Exchange) -> None:
+        await behaviour(exchange)
+        is_done.set()
+
+    return is_done, behave
+
+
 def answering(*portions: bytes, pause: float = 0.02) -> Behaviour:
     """Send some bytes, portion by portion, and leave the connection open."""
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,20 @@ class Server:
 
     def await_delivery(self, delivery_id: str, status: str, *, seconds: float = 40) -> Any:
         """Wait until a delivery has a status; answers it with its attempts."""
+        return self._await_delivery(delivery_id, lambda one: one["status"] == status, seconds)
+
+    def await_attempts(self, delivery_id: str, count: int, *, seconds: float = 30) -> Any:
+        """Wait until so many attempts of a delivery are on record; answers it with them."""
+        return self._await_delivery(delivery_id, lambda one: one["attemptCount"] >= count, seconds)
+
+    def _await_delivery(
+        self, delivery_id: str, is_so: Callable[[Any], bool], seconds: float
+    ) -> Any:
         until = time.monotonic() + seconds
-        while True:
-            delivery = self.call("GET", f"/deliveries/{delivery_id}")
-            if delivery["status"] == status:
-                return delivery
-            assert time.monotonic() < until, f"it is not {status} but {delivery}"
+        while not is_so(delivery := self.call("GET", f"/deliveries/{delivery_id}")):
+            assert time.monotonic() < until, f"it does not come to pass: {delivery}"
             time.sleep(0.02)
+        return delivery
 
     def deliveries(self, **filters: str) -> list[Any]:
         """The newest deliveries, at most 200."""

@@ -17,6 +17,7 @@ from tests.support.hostile_receiver import (
     resetting,
     silent,
     status,
+    told,
 )
 from tests.support.waiting import eventually
 from tidings.core import limits
@@ -128,12 +129,7 @@ async def test_what_comes_unasked_is_no_answer_to_the_next_request(
     client: Client, receiver: HostileReceiver, unasked: bytes, is_at_once: bool
 ) -> None:
     behaviour = answering(OK + unasked) if is_at_once else answering(OK, unasked)
-    is_said = asyncio.Event()
-
-    async def say(exchange: Exchange) -> None:
-        await behaviour(exchange)
-        is_said.set()
-
+    is_said, say = told(behaviour)
     url = receiver.on("/", say, status("500 X"))
     assert (await client.post(url)).status_code == 200
     await is_said.wait()
@@ -228,12 +224,7 @@ async def test_a_receiver_that_has_said_all_it_wants_to_say_is_left(
 async def test_a_reset_behind_a_whole_answer_changes_nothing(
     client: Client, receiver: HostileReceiver
 ) -> None:
-    is_reset = asyncio.Event()
-
-    async def reset(exchange: Exchange) -> None:
-        await resetting(OK)(exchange)
-        is_reset.set()
-
+    is_reset, reset = told(resetting(OK))
     url = receiver.on("/", reset, status("201 Created"))
     assert (await client.post(url)).status_code == 200
     await is_reset.wait()
